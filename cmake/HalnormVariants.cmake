@@ -1,0 +1,165 @@
+# From the list of variants (schedules/CMakeLists.txt) to generator programs, kernels and the runtime's tables.
+
+# Halide's names of this platform.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+  set(HALNORM_ARCH x86-64)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+  set(HALNORM_ARCH arm-64)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^arm")
+  set(HALNORM_ARCH arm-32)
+else()
+  message(FATAL_ERROR "CMAKE_SYSTEM_PROCESSOR: was '${CMAKE_SYSTEM_PROCESSOR}', should be x86_64, aarch64 or arm*")
+endif()
+set(HALNORM_OS linux)
+
+# Stages: those with x and y have a kernel per layout.
+set(HALNORM_LAYOUT_STAGES sums normalize)
+set(HALNORM_CHANNEL_STAGES merge batch_coefficients moving_coefficients)
+
+# halnorm_variant(NAME SCHEDULE FILE [ARCH ...] [FEATURES ...] [DEVICE cuda|opencl] [EXPERIMENTAL])
+# The generator program is built for every variant, so that cross builds find all of them; the kernels only where ARCH
+# (default: any) is this platform's.
+function(halnorm_variant NAME)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "EXPERIMENTAL" "SCHEDULE;DEVICE" "ARCH;FEATURES")
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_SCHEDULE)
+    message(FATAL_ERROR "halnorm_variant(${NAME}): should be NAME SCHEDULE FILE [ARCH ...] [FEATURES ...] "
+                        "[DEVICE cuda|opencl] [EXPERIMENTAL]; was not: ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+
+  # Variants that share a schedule share its generator program.
+  get_filename_component(schedule ${arg_SCHEDULE} NAME_WE)
+  set(generator halnorm_generator_${schedule})
+  if(NOT HALNORM_GENERATORS_DIR AND NOT TARGET ${generator})
+    add_executable(${generator} ${arg_SCHEDULE})
+    target_link_libraries(${generator} PRIVATE halnorm_algorithm)
+    target_precompile_headers(${generator} REUSE_FROM halnorm_algorithm)
+    set_target_properties(${generator} PROPERTIES
+      OUTPUT_NAME ${schedule}
+      RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/generators)
+    add_dependencies(halnorm_generators ${generator})
+  endif()
+
+  if(arg_ARCH AND NOT HALNORM_ARCH IN_LIST arg_ARCH)
+    return()
+  endif()
+  set(target ${HALNORM_ARCH}-${HALNORM_OS})
+  foreach(feature IN LISTS arg_FEATURES)
+    if(NOT feature STREQUAL neon)  # Halide's default on ARM
+      string(APPEND target -${feature})
+    endif()
+  endforeach()
+  if(HALNORM_ARCH STREQUAL arm-32 AND NOT neon IN_LIST arg_FEATURES)
+    string(APPEND target -no_neon)
+  endif()
+  set_property(GLOBAL APPEND PROPERTY HALNORM_VARIANTS ${NAME})
+  set_property(GLOBAL PROPERTY HALNORM_${NAME}_SCHEDULE ${schedule})
+  set_property(GLOBAL PROPERTY HALNORM_${NAME}_TARGET ${target}-no_asserts-no_bounds_query-no_runtime)
+  set_property(GLOBAL PROPERTY HALNORM_${NAME}_FEATURES "${arg_FEATURES}")
+  set_property(GLOBAL PROPERTY HALNORM_${NAME}_DEVICE "$<IF:$<BOOL:${arg_DEVICE}>,${arg_DEVICE},cpu>")
+  set_property(GLOBAL PROPERTY HALNORM_${NAME}_EXPERIMENTAL $<IF:$<BOOL:${arg_EXPERIMENTAL}>,true,false>)
+endfunction()
+
+# One kernel: its object and its header.
+function(halnorm_add_kernel KERNEL VARIANT STAGE DTYPE)
+  get_property(schedule GLOBAL PROPERTY HALNORM_${VARIANT}_SCHEDULE)
+  get_property(target GLOBAL PROPERTY HALNORM_${VARIANT}_TARGET)
+  if(HALNORM_GENERATORS_DIR)
+    set(generator ${HALNORM_GENERATORS_DIR}/${schedule})
+  else()
+    set(generator halnorm_generator_${schedule})
+  endif()
+  set(out ${PROJECT_BINARY_DIR}/kernels)
+  add_custom_command(
+    OUTPUT ${out}/${KERNEL}.o ${out}/${KERNEL}.h
+    COMMAND ${generator} -g ${STAGE}_${DTYPE} -f ${KERNEL} -o ${out} -e object,c_header target=${target} ${ARGN}
+    DEPENDS ${generator}
+    COMMENT "Kernel ${KERNEL}"
+    VERBATIM)
+endfunction()
+
+# All kernels of this platform and the tables that name them, as sources of `library`.
+function(halnorm_add_kernels LIBRARY)
+  get_property(variants GLOBAL PROPERTY HALNORM_VARIANTS)
+  set(out ${PROJECT_BINARY_DIR}/kernels)
+  file(MAKE_DIRECTORY ${out})
+  foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES)
+    set(includes_${stage} "")
+    set(rows_${stage} "")
+  endforeach()
+  set(rows_variants "")
+
+  foreach(variant IN LISTS variants)
+    foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES)
+      set(row "")
+      foreach(dtype f32 f64)
+        set(cells "")
+        if(stage IN_LIST HALNORM_LAYOUT_STAGES)
+          foreach(layout nchw nhwc)
+            set(kernel halnorm_${stage}_${layout}_${dtype}__${variant})
+            halnorm_add_kernel(${kernel} ${variant} ${stage} ${dtype} layout=${layout})
+            list(APPEND cells ${kernel})
+          endforeach()
+        else()
+          set(kernel halnorm_${stage}_${dtype}__${variant})
+          halnorm_add_kernel(${kernel} ${variant} ${stage} ${dtype})
+          list(APPEND cells ${kernel})
+        endif()
+        foreach(kernel IN LISTS cells)
+          string(APPEND includes_${stage} "#include \"${kernel}.h\"\n")
+          target_sources(${LIBRARY} PRIVATE ${out}/${kernel}.o ${out}/${kernel}.h)
+          set_source_files_properties(${out}/${kernel}.o PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
+        endforeach()
+        list(JOIN cells ", " cells)
+        if(stage IN_LIST HALNORM_LAYOUT_STAGES)
+          set(cells "{${cells}}")
+        endif()
+        list(APPEND row "${cells}")
+      endforeach()
+      list(JOIN row ", " row)
+      string(APPEND rows_${stage} "    {${row}},\n")
+    endforeach()
+
+    get_property(features GLOBAL PROPERTY HALNORM_${variant}_FEATURES)
+    get_property(device GLOBAL PROPERTY HALNORM_${variant}_DEVICE)
+    get_property(experimental GLOBAL PROPERTY HALNORM_${variant}_EXPERIMENTAL)
+    list(JOIN features " " features)
+    string(APPEND rows_variants
+      "    {\"${variant}\", \"${HALNORM_ARCH}\", \"${features}\", ${experimental}, VariantDevice::${device}},\n")
+  endforeach()
+
+  # A kernel whose signature is not the one that runtime/kernels.h declares does not compile here.
+  foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES)
+    set(type "")
+    string(REPLACE "_" ";" words ${stage})
+    foreach(word IN LISTS words)
+      string(SUBSTRING ${word} 0 1 head)
+      string(SUBSTRING ${word} 1 -1 rest)
+      string(TOUPPER ${head} head)
+      string(APPEND type ${head}${rest})
+    endforeach()
+    file(GENERATE OUTPUT ${out}/${stage}_table.cpp CONTENT
+"// Generated from schedules/CMakeLists.txt.
+#include \"kernels.h\"
+
+${includes_${stage}}
+namespace halnorm {
+const ${type}Row ${stage}_kernels[] = {
+${rows_${stage}}};
+}  // namespace halnorm
+")
+    target_sources(${LIBRARY} PRIVATE ${out}/${stage}_table.cpp)
+  endforeach()
+  list(LENGTH variants count)
+  file(GENERATE OUTPUT ${out}/variants_table.cpp CONTENT
+"// Generated from schedules/CMakeLists.txt.
+#include \"dispatch.h\"
+
+namespace halnorm {
+const Variant variants[] = {
+${rows_variants}};
+const int32_t variant_count = ${count};
+}  // namespace halnorm
+")
+  target_sources(${LIBRARY} PRIVATE ${out}/variants_table.cpp)
+  target_include_directories(${LIBRARY} PRIVATE ${out})
+endfunction()

@@ -1,0 +1,78 @@
+// The stages of batch normalization: everything that a schedule may touch.
+//
+// The algorithm is written once, in batch_norm.cpp, over logical coordinates (s, c, n): s = position within a channel's
+// row, c = channel, n = row. In NCHW memory s is innermost and n counts images; in NHWC memory c is innermost and, as
+// pixels and images fold into one dimension, s usually has extent 1 and n counts pixels. A stage's kernel computes just
+// the region of its outputs that the caller asks for and is serial: the runtime walks over regions, so that what a
+// stage leaves in the cache the next one finds there.
+//
+// Each schedule is a file that defines the functions declared in schedules/schedule.h over these structs.
+#pragma once
+
+#include <Halide.h>
+
+namespace halnorm {
+
+enum class Layout { nchw, nhwc };
+
+// Sums of deviations per channel and block of rows; the only stage that reduces over x.
+//
+//     shift(c, b)  median of three elements of the block, so that one outlier cannot spoil it
+//     d            x - shift
+//     sums(c, b) = (shift, sum of d, sum of d * d)
+//
+// A float32 accumulator takes only a few dozen addends before it is added to a double: `full` sums chunk_s consecutive
+// elements of one row, `rest` what remains of chunk_n rows (all of it, where a row is shorter than a chunk).
+struct Sums {
+    Halide::Var l{"l"}, c{"c"}, b{"b"};     // lane, channel, block
+    Halide::Var p{"p"}, n{"n"}, q{"q"};     // part of a row, row; group of chunk_n rows
+    Halide::Func shift{"shift"};            // (c, b)
+    Halide::Func full_lanes{"full_lanes"};  // (l, p, c, n, b) = (sum d, sum d^2), x's type; update(0) over in_full
+    Halide::Func full{"full"};              // (p, c, n, b); update(0) over full_lane
+    Halide::Func rest_lanes{"rest_lanes"};  // (l, c, q, b), likewise; update(0) over in_rest = (s, row)
+    Halide::Func rest{"rest"};              // (c, q, b); update(0) over rest_lane
+    Halide::Func sums{"sums"};              // (c, b), output; update(0) over fulls = (part, row), update(1) over rests
+    Halide::RDom in_full, full_lane, fulls, in_rest, rest_lane, rests;
+    Halide::Expr width, row;                // extents of x in c and in s: what kernels are specialized on
+    Layout layout = Layout::nchw;
+    Halide::Type type;                      // of x
+
+    // In NCHW an accumulator is this many lanes side by side, whatever the machine's vectors: one or two of AVX-512, four
+    // or eight of NEON. In NHWC channels are side by side, and there is one lane.
+    static constexpr int full_lane_count = 32, rest_lane_count = 16;
+    static constexpr int chunk_unit = 64;   // chunk_s is a multiple of this
+};
+
+// Blocks of one channel to its mean and M2 = sum((x - mean)^2), by Chan's formula in double. Where the caller folds f
+// rows into one row of f * C channels, blocks (c, b), (C + c, b) ... belong to channel c.
+struct Merge {
+    Halide::Var c{"c"};
+    Halide::RDom blocks;                    // (fold, block)
+    Halide::Func total{"total"};            // (c); update(0) over blocks
+    Halide::Func moments{"moments"};        // (c) = (mean, m2), output
+    Halide::Type type;
+};
+
+// Per channel: what normalization needs, from the statistics of the batch or from the moving ones.
+struct BatchCoefficients {
+    Halide::Var c{"c"};
+    Halide::Func coefficients{"coefficients"};  // (c) = (inv_std, moving mean, moving variance, center, scale, offset)
+    Halide::Type type;
+};
+struct MovingCoefficients {
+    Halide::Var c{"c"};
+    Halide::Func coefficients{"coefficients"};  // (c) = (center, scale, offset)
+    Halide::Type type;
+};
+
+// y = act((x - center) * scale + offset), one read and one write.
+struct Normalize {
+    Halide::Var s{"s"}, c{"c"}, n{"n"};
+    Halide::Expr form;                      // ActivationForm, the same for the whole call: specialize on it
+    Halide::Func y{"y"};                    // (s, c, n), output
+    Halide::Expr width, row;                // its extents in c and in s
+    Layout layout = Layout::nchw;
+    Halide::Type type;
+};
+
+}  // namespace halnorm

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "plan.h"
+
+namespace halnorm {
+
+// The kernel's scalars for config.activation, or why activation or activation_alpha is out of range.
+halnorm_status activation_scalars(const halnorm_config &config, ActivationScalars *scalars);
+
+}  // namespace halnorm

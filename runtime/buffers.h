@@ -1,0 +1,56 @@
+// halide_buffer_t over the runtime's arrays, on the stack.
+#pragma once
+
+#include "gpu.h"
+#include "kernels.h"
+#include "plan.h"
+
+namespace halnorm {
+
+struct Dimension {
+    int64_t min, extent, stride;
+};
+
+template<int rank>
+class View {
+public:
+    // data points to the element at coordinate 0 of every dimension.
+    View(const Plan &plan, halnorm_dtype dtype, const void *data, const Dimension (&dimensions)[rank]) {
+        int64_t offset = 0;
+        for (int i = 0; i < rank; i++) {
+            const Dimension &d = dimensions[i];
+            dims_[i] = {static_cast<int32_t>(d.min), static_cast<int32_t>(d.extent), static_cast<int32_t>(d.stride), 0};
+            offset += d.min * d.stride;
+        }
+        buffer_.type.code = halide_type_float;
+        buffer_.type.bits = dtype == HALNORM_FLOAT64 ? 64 : 32;
+        buffer_.type.lanes = 1;
+        buffer_.dimensions = rank;
+        buffer_.dim = dims_;
+        const char *first = static_cast<const char *>(data) + offset * static_cast<int64_t>(size_of(dtype));
+        if (plan.device == VariantDevice::cpu) {
+            buffer_.host = reinterpret_cast<uint8_t *>(const_cast<char *>(first));
+        } else {
+            set_device_buffer(plan.device, &buffer_, first);
+        }
+    }
+    View(const View &) = delete;
+    Buffer *operator&() { return &buffer_; }
+
+private:
+    Buffer buffer_ = {};
+    halide_dimension_t dims_[rank];
+};
+
+inline View<1> array_view(const Plan &plan, halnorm_dtype dtype, const void *data, int64_t c, int64_t channels) {
+    return View<1>(plan, dtype, data, {{c, channels, 1}});
+}
+
+// Slice of x, or of y. Kernels see coordinates of the whole, so a slice of x and one of y agree.
+inline View<3> tensor_view(const Plan &plan, const void *data, const Slice &slice, int64_t Axis::*stride) {
+    const Region &r = plan.region;
+    return View<3>(plan, r.dtype, data,
+                   {{0, r.s.extent, r.s.*stride}, {slice.c, slice.channels, r.c.*stride}, {slice.n, slice.rows, r.n.*stride}});
+}
+
+}  // namespace halnorm

@@ -1,0 +1,89 @@
+#include "cpu_features.h"
+
+#include <string.h>
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#elif defined(__linux__) && defined(__arm__)
+#include <sys/auxv.h>
+#endif
+
+namespace halnorm {
+namespace {
+
+// A feature counts only where the operating system saves the registers that it uses (Intel SDM volume 1, 13.3 and
+// 14.3): XCR0 bits 1, 2 for ymm, and 5, 6, 7 for the mask registers and zmm. Without OSXSAVE, XCR0 reads as 0.
+constexpr uint64_t ymm_state = 0x6, zmm_state = 0xe6;
+
+// Leaf 7 EBX: AVX512F 16, DQ 17, CD 28, BW 30, VL 31.
+constexpr uint32_t avx512_f_cd = 1u << 16 | 1u << 28;
+constexpr uint32_t avx512_skylake = avx512_f_cd | 1u << 17 | 1u << 30 | 1u << 31;
+
+struct Feature {
+    const char *name;
+    uint32_t leaf1_ecx, leaf7_ebx;
+    uint64_t xcr0, hwcap;
+    const char *missing;
+};
+
+constexpr Feature known[] = {
+#if defined(__x86_64__) || defined(__i386__)
+    {"sse41", 1u << 19, 0, 0, 0, "this machine lacks SSE4.1"},
+    {"avx", 1u << 28, 0, ymm_state, 0, "this machine or its operating system lacks AVX"},
+    {"f16c", 1u << 29, 0, ymm_state, 0, "this machine or its operating system lacks F16C"},
+    {"fma", 1u << 12, 0, ymm_state, 0, "this machine or its operating system lacks FMA"},
+    {"avx2", 0, 1u << 5, ymm_state, 0, "this machine or its operating system lacks AVX2"},
+    {"avx512", 0, avx512_f_cd, zmm_state, 0, "this machine or its operating system lacks AVX-512F/CD"},
+    {"avx512_skylake", 0, avx512_skylake, zmm_state, 0,
+     "this machine or its operating system lacks AVX-512F/CD/VL/DQ/BW"},
+#elif defined(__aarch64__)
+    {"neon", 0, 0, 0, 0, ""},  // part of the AArch64 baseline
+#elif defined(__arm__)
+    {"neon", 0, 0, 0, 1u << 12, "this machine lacks NEON"},  // HWCAP_NEON
+#endif
+};
+
+}  // namespace
+
+CpuWords read_cpu_words() {
+    CpuWords words;
+#if defined(__x86_64__) || defined(__i386__)
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return words;
+    words.leaf1_ecx = c;
+    constexpr unsigned osxsave = 1u << 27;
+    if (c & osxsave) {
+        uint32_t low = 0, high = 0;
+        __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+        words.xcr0 = static_cast<uint64_t>(high) << 32 | low;
+    }
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) words.leaf7_ebx = b;
+#elif defined(__linux__) && defined(__arm__)
+    words.hwcap = getauxval(AT_HWCAP);
+#elif defined(__arm__) && defined(__ARM_NEON)
+    words.hwcap = 1u << 12;  // no operating system to ask: what the compiler was told
+#endif
+    return words;
+}
+
+const char *missing_cpu_feature(const CpuWords &words, const char *features) {
+    while (*features != '\0') {
+        const size_t size = strcspn(features, " ");
+        const Feature *found = nullptr;
+        for (const Feature &f : known) {
+            if (strlen(f.name) == size && memcmp(f.name, features, size) == 0) found = &f;
+        }
+        if (size > 0) {
+            if (found == nullptr) return "needs a feature that this build cannot detect";
+            const bool present = (words.leaf1_ecx & found->leaf1_ecx) == found->leaf1_ecx &&
+                                 (words.leaf7_ebx & found->leaf7_ebx) == found->leaf7_ebx &&
+                                 (words.xcr0 & found->xcr0) == found->xcr0 && (words.hwcap & found->hwcap) == found->hwcap;
+            if (!present) return found->missing;
+        }
+        features += size;
+        features += strspn(features, " ");
+    }
+    return nullptr;
+}
+
+}  // namespace halnorm

@@ -1,0 +1,164 @@
+// Load time is first use: no static constructor runs, and what the environment says is read once.
+#include "dispatch.h"
+
+#include <atomic>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cpu_features.h"
+#include "gpu.h"
+#include "status.h"
+
+namespace halnorm {
+namespace {
+
+// What the environment said, written once by whoever comes first and read by all others after `ready`.
+enum class State { unread, reading, ready };
+struct Environment {
+    CpuWords words;   // reading them costs tens of microseconds in a virtual machine: CPUID traps
+    int32_t variant;  // -1: HALNORM_VARIANT names no variant that this machine can run
+    char forced[48];  // its text, cut off; "" where it is not set
+};
+std::atomic<State> state{State::unread};
+Environment shared;
+
+constexpr const char first_fit[] = "the first of the list that this machine can run";
+constexpr const char forced_fit[] = "forced by HALNORM_VARIANT";
+
+const char *why_unsupported(const CpuWords &words, const Variant &v) {
+    return v.device == VariantDevice::cpu ? missing_cpu_feature(words, v.features) : why_no_device(v.device);
+}
+
+int32_t find(const char *name) {
+    for (int32_t i = 0; i < variant_count; i++) {
+        if (strcmp(variants[i].name, name) == 0) return i;
+    }
+    return -1;
+}
+
+int32_t best(const CpuWords &words) {
+    for (int32_t i = 0; i < variant_count; i++) {
+        const Variant &v = variants[i];
+        if (!v.experimental && v.device == VariantDevice::cpu && why_unsupported(words, v) == nullptr) return i;
+    }
+    return variant_count - 1;  // unreachable: generic needs nothing
+}
+
+// One write, so that lines of several processes do not mix.
+void report(const char *name, const char *why) {
+    char line[160] = "halnorm: variant ";
+    const char *const parts[] = {name, " (", why, ")\n"};
+    for (const char *part : parts) strncat(line, part, sizeof line - strlen(line) - 1);
+    const ssize_t written = write(STDERR_FILENO, line, strlen(line));
+    static_cast<void>(written);
+}
+
+Environment read_environment() {
+    Environment e = {read_cpu_words(), -1, ""};
+    const char *forced = getenv("HALNORM_VARIANT");
+    if (forced == nullptr || *forced == '\0') {
+        e.variant = best(e.words);
+        return e;
+    }
+    strncat(e.forced, forced, sizeof e.forced - 1);
+    const int32_t i = find(forced);
+    if (i >= 0 && why_unsupported(e.words, variants[i]) == nullptr) e.variant = i;
+    return e;
+}
+
+// The few threads that arrive while the first one reads do the same work for themselves rather than wait.
+Environment environment() {
+    if (state.load(std::memory_order_acquire) == State::ready) return shared;
+    const Environment e = read_environment();
+    State expected = State::unread;
+    if (state.compare_exchange_strong(expected, State::reading, std::memory_order_acq_rel)) {
+        shared = e;
+        state.store(State::ready, std::memory_order_release);
+        const char *verbose = getenv("HALNORM_VERBOSE");
+        if (e.variant >= 0 && verbose != nullptr && strcmp(verbose, "1") == 0) {
+            report(variants[e.variant].name, *e.forced != '\0' ? forced_fit : first_fit);
+        }
+    }
+    return e;
+}
+
+halnorm_status by_name(const char *source, const char *name, int32_t *index) {
+    const int32_t i = find(name);
+    const CpuWords words = environment().words;
+    const char *why = i < 0 ? nullptr : why_unsupported(words, variants[i]);
+    if (i >= 0 && why == nullptr) {
+        *index = i;
+        return HALNORM_OK;
+    }
+    Failure failure(i < 0 ? HALNORM_ERROR_VARIANT_UNKNOWN : HALNORM_ERROR_VARIANT_UNSUPPORTED);
+    failure << source << ": was \"" << name << "\"";
+    if (why != nullptr) failure << " (" << why << ")";
+    failure << "; should be one of";
+    for (int32_t k = 0; k < variant_count; k++) {
+        if (why_unsupported(words, variants[k]) == nullptr) failure << " " << variants[k].name;
+    }
+    return failure;
+}
+
+}  // namespace
+
+halnorm_status choose_variant(const halnorm_config &config, halnorm_device device, int32_t *index) {
+    if (config.variant != nullptr) {
+        HALNORM_TRY(by_name("config.variant", config.variant, index));
+    } else if (device == HALNORM_CPU) {
+        const Environment e = environment();
+        *index = e.variant;
+        if (e.variant < 0) HALNORM_TRY(by_name("HALNORM_VARIANT", e.forced, index));
+    } else {
+        HALNORM_TRY(by_name("x.device", "cuda", index));
+    }
+    if (device == HALNORM_CUDA && variants[*index].device != VariantDevice::cuda) {
+        return Failure(HALNORM_ERROR_DEVICE) << "x.device: was HALNORM_CUDA, should be HALNORM_CPU for variant "
+                                             << variants[*index].name;
+    }
+    return HALNORM_OK;
+}
+
+}  // namespace halnorm
+
+using namespace halnorm;
+
+extern "C" {
+
+int32_t halnorm_variant_count(void) {
+    return variant_count;
+}
+
+halnorm_status halnorm_variant_get(int32_t index, halnorm_variant_info *info) {
+    if (info == nullptr) return Failure(HALNORM_ERROR_NULL) << "info: was NULL, should point to a halnorm_variant_info";
+    if (index < 0 || index >= variant_count) {
+        return Failure(HALNORM_ERROR_PARAMETER) << "index: was " << static_cast<int64_t>(index)
+                                                << ", should be 0 to " << static_cast<int64_t>(variant_count - 1);
+    }
+    const Environment e = environment();
+    int32_t chosen = e.variant;
+    if (chosen < 0) HALNORM_TRY(by_name("HALNORM_VARIANT", e.forced, &chosen));
+    const Variant &v = variants[index];
+    const char *why = why_unsupported(e.words, v);
+    info->name = v.name;
+    info->arch = v.arch;
+    info->features = v.features;
+    info->experimental = v.experimental;
+    info->supported = why == nullptr;
+    info->chosen = index == chosen;
+    if (why != nullptr) {
+        info->reason = why;
+    } else if (index == chosen) {
+        info->reason = *e.forced != '\0' ? forced_fit : first_fit;
+    } else if (v.experimental) {
+        info->reason = "experimental: runs only when it is named";
+    } else if (v.device != VariantDevice::cpu) {
+        info->reason = "runs tensors on the device, or when it is named";
+    } else {
+        info->reason = index < chosen ? "supported, but another one is forced" : "supported, but a better one comes first";
+    }
+    return HALNORM_OK;
+}
+
+}  // extern "C"

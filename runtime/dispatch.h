@@ -1,0 +1,25 @@
+// The generated list of variants, and the choice among them.
+#pragma once
+
+#include <stdint.h>
+
+#include "halnorm/halnorm.h"
+
+namespace halnorm {
+
+enum class VariantDevice { cpu, cuda, opencl };
+
+struct Variant {
+    const char *name, *arch, *features;
+    bool experimental;
+    VariantDevice device;
+};
+
+// Generated from schedules/CMakeLists.txt, in order of preference; `generic`, which needs nothing, is last.
+extern const Variant variants[];
+extern const int32_t variant_count;
+
+// Index of the variant that a call with this configuration and device of x runs, or a failure that lists the good names.
+halnorm_status choose_variant(const halnorm_config &config, halnorm_device device, int32_t *index);
+
+}  // namespace halnorm

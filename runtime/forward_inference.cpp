@@ -1,0 +1,91 @@
+#include <atomic>
+
+#include "parallel.h"
+#include "stages.h"
+#include "status.h"
+
+namespace halnorm {
+namespace {
+
+struct Pieces {
+    Coefficients coefficients;
+    void *gamma, *beta;  // filled where the caller gives none
+};
+
+Pieces take_pieces(const Plan &plan, Workspace &workspace) {
+    const size_t bytes = static_cast<size_t>(plan.channels()) * plan.element();
+    Pieces p;
+    p.coefficients = take_coefficients(plan, workspace);
+    p.gamma = workspace.take(bytes);
+    p.beta = workspace.take(bytes);
+    return p;
+}
+
+struct Call {
+    const Plan &plan;
+    const void *x;
+    void *y;
+    const Coefficients &coefficients;
+    std::atomic<int> code{0};
+};
+
+void normalize_task(void *argument, int64_t index) {
+    Call &call = *static_cast<Call *>(argument);
+    const int code = run_normalize(call.plan, call.x, call.y, call.plan.apply_slice(index), call.coefficients);
+    if (code != 0) call.code.store(code, std::memory_order_relaxed);
+}
+
+}  // namespace
+}  // namespace halnorm
+
+using namespace halnorm;
+
+extern "C" {
+
+halnorm_status halnorm_forward_inference_workspace(const halnorm_config *config, const halnorm_tensor *x,
+                                                   size_t *bytes) {
+    if (bytes == nullptr) return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
+    Plan plan;
+    HALNORM_TRY(make_plan(config, x, nullptr, false, &plan));
+    Workspace workspace(nullptr, 0);
+    take_pieces(plan, workspace);
+    *bytes = plan.region.empty() ? 0 : workspace.used();
+    return HALNORM_OK;
+}
+
+halnorm_status halnorm_forward_inference(const halnorm_config *config, const halnorm_tensor *x, const void *gamma,
+                                         const void *beta, const void *moving_mean, const void *moving_variance,
+                                         const halnorm_tensor *y, void *workspace, size_t workspace_bytes) {
+    if (y == nullptr) return Failure(HALNORM_ERROR_NULL) << "y: was NULL, should point to a halnorm_tensor";
+    Plan plan;
+    HALNORM_TRY(make_plan(config, x, y, true, &plan));
+    if (moving_mean == nullptr || moving_variance == nullptr) {
+        return Failure(HALNORM_ERROR_NULL) << (moving_mean == nullptr ? "moving_mean" : "moving_variance")
+                                           << ": was NULL, should point to num_channels values";
+    }
+    const size_t element = plan.element(), array = static_cast<size_t>(plan.channels()) * element;
+    const Range ranges[] = {
+        range_of("x", *x, false),
+        range_of("y", *y, true),
+        {"gamma", gamma, array, element, false},
+        {"beta", beta, array, element, false},
+        {"moving_mean", moving_mean, array, element, false},
+        {"moving_variance", moving_variance, array, element, false},
+        {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes, 1, true},
+    };
+    HALNORM_TRY(check_ranges(ranges, 7, 0, 1, same_strides(*x, *y)));
+    if (plan.region.empty()) return kernel_status(plan, 0);
+    Workspace pieces(workspace, workspace_bytes);
+    const Pieces p = take_pieces(plan, pieces);
+    HALNORM_TRY(pieces.check());
+
+    const int code = run_moving_coefficients(plan, given_or_filled(plan, gamma, p.gamma, 1),
+                                             given_or_filled(plan, beta, p.beta, 0), moving_mean, moving_variance,
+                                             p.coefficients);
+    if (code != 0) return kernel_status(plan, code);
+    Call call{plan, x->data, y->data, p.coefficients};
+    parallel_for(*config, plan.elements(), plan.apply_tasks(), normalize_task, &call);
+    return kernel_status(plan, call.code.load(std::memory_order_relaxed));
+}
+
+}  // extern "C"

@@ -1,0 +1,154 @@
+#include <atomic>
+#include <string.h>
+
+#include "parallel.h"
+#include "stages.h"
+#include "status.h"
+
+namespace halnorm {
+namespace {
+
+struct Pieces {
+    SumsArrays sums;
+    double *mean, *m2, *inv_std;
+    Coefficients coefficients;
+    void *gamma, *beta, *moving_mean, *moving_variance;  // filled where the caller gives none
+};
+
+Pieces take_pieces(const Plan &plan, Workspace &workspace) {
+    const size_t channels = static_cast<size_t>(plan.channels()), bytes = channels * plan.element();
+    Pieces p;
+    p.sums = take_sums(plan, workspace);
+    for (double **array : {&p.mean, &p.m2, &p.inv_std}) *array = workspace.take<double>(channels * sizeof(double));
+    p.coefficients = take_coefficients(plan, workspace);
+    for (void **array : {&p.gamma, &p.beta, &p.moving_mean, &p.moving_variance}) *array = workspace.take(bytes);
+    return p;
+}
+
+struct Call {
+    const Plan &plan;
+    const void *x;
+    void *y;
+    SumsArrays sums;
+    double *mean, *m2;
+    BatchArrays batch;
+    Coefficients coefficients;
+    std::atomic<int> code{0};
+
+    void note(int result) {
+        if (result != 0) code.store(result, std::memory_order_relaxed);
+    }
+    int finish_channels(int64_t c, int64_t channels) {
+        const int code = run_merge(plan, c, channels, sums, mean, m2);
+        return code != 0 ? code : run_batch_coefficients(plan, c, channels, batch, coefficients);
+    }
+};
+
+// A group of channels through all stages.
+void channel_task(void *argument, int64_t index) {
+    Call &call = *static_cast<Call *>(argument);
+    const Slice slice = call.plan.reduce_slice(index);
+    int code = run_sums(call.plan, call.x, slice, call.sums);
+    if (code == 0) code = call.finish_channels(slice.c, slice.channels);
+    if (code == 0) code = run_normalize(call.plan, call.x, call.y, slice, call.coefficients);
+    call.note(code);
+}
+
+void sums_task(void *argument, int64_t index) {
+    Call &call = *static_cast<Call *>(argument);
+    call.note(run_sums(call.plan, call.x, call.plan.reduce_slice(index), call.sums));
+}
+
+void normalize_task(void *argument, int64_t index) {
+    Call &call = *static_cast<Call *>(argument);
+    call.note(run_normalize(call.plan, call.x, call.y, call.plan.reduce_slice(index), call.coefficients));
+}
+
+void run(Call &call) {
+    const Plan &plan = call.plan;
+    const halnorm_config &config = *plan.config;
+    if (plan.by_channel) {
+        parallel_for(config, plan.elements(), plan.reduce_tasks(), channel_task, &call);
+        return;
+    }
+    parallel_for(config, plan.elements(), plan.reduce_tasks(), sums_task, &call);
+    if (call.code.load(std::memory_order_relaxed) == 0) call.note(call.finish_channels(0, plan.channels()));
+    if (call.code.load(std::memory_order_relaxed) == 0) {
+        parallel_for(config, plan.elements(), plan.reduce_tasks(), normalize_task, &call);
+    }
+}
+
+}  // namespace
+}  // namespace halnorm
+
+using namespace halnorm;
+
+extern "C" {
+
+halnorm_status halnorm_forward_training_workspace(const halnorm_config *config, const halnorm_tensor *x, size_t *bytes) {
+    if (bytes == nullptr) return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
+    Plan plan;
+    HALNORM_TRY(make_plan(config, x, nullptr, false, &plan));
+    Workspace workspace(nullptr, 0);
+    take_pieces(plan, workspace);
+    *bytes = plan.region.empty() ? 0 : workspace.used();
+    return HALNORM_OK;
+}
+
+halnorm_status halnorm_forward_training(const halnorm_config *config, const halnorm_tensor *x, const void *gamma,
+                                        const void *beta, void *moving_mean, void *moving_variance,
+                                        const halnorm_tensor *y, double *saved_mean, double *saved_inv_std,
+                                        void *workspace, size_t workspace_bytes) {
+    if (y == nullptr) return Failure(HALNORM_ERROR_NULL) << "y: was NULL, should point to a halnorm_tensor";
+    Plan plan;
+    HALNORM_TRY(make_plan(config, x, y, true, &plan));
+    if ((moving_mean == nullptr) != (moving_variance == nullptr)) {
+        return Failure(HALNORM_ERROR_NULL) << (moving_mean == nullptr ? "moving_mean" : "moving_variance")
+                                           << ": was NULL, should be given as the other moving statistic is";
+    }
+    if ((saved_mean == nullptr) != (saved_inv_std == nullptr)) {
+        return Failure(HALNORM_ERROR_NULL) << (saved_mean == nullptr ? "saved_mean" : "saved_inv_std")
+                                           << ": was NULL, should be given as the other saved value is";
+    }
+    const size_t channels = static_cast<size_t>(plan.channels());
+    const size_t element = plan.element(), array = channels * element, doubles = channels * sizeof(double);
+    const Range ranges[] = {
+        range_of("x", *x, false),
+        range_of("y", *y, true),
+        {"gamma", gamma, array, element, false},
+        {"beta", beta, array, element, false},
+        {"moving_mean", moving_mean, array, element, true},
+        {"moving_variance", moving_variance, array, element, true},
+        {"saved_mean", saved_mean, doubles, sizeof(double), true},
+        {"saved_inv_std", saved_inv_std, doubles, sizeof(double), true},
+        {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes, 1, true},
+    };
+    HALNORM_TRY(check_ranges(ranges, 9, 0, 1, same_strides(*x, *y)));
+    Workspace pieces(workspace, workspace_bytes);
+    const Pieces p = take_pieces(plan, pieces);
+    if (!plan.region.empty()) HALNORM_TRY(pieces.check());
+
+    if (plan.count() <= 1) {
+        if (saved_mean != nullptr) {
+            fill_doubles(plan, saved_mean, 0);
+            fill_doubles(plan, saved_inv_std, 0);
+        }
+        if (plan.region.empty()) return kernel_status(plan, 0);
+        identity_coefficients(plan, p.coefficients);
+        return kernel_status(plan, run_normalize(plan, x->data, y->data, {0, plan.width(), 0, plan.region.n.extent},
+                                                 p.coefficients));
+    }
+    double *const mean = saved_mean != nullptr ? saved_mean : p.mean;
+    const BatchArrays batch = {mean,
+                               p.m2,
+                               given_or_filled(plan, gamma, p.gamma, 1),
+                               given_or_filled(plan, beta, p.beta, 0),
+                               const_cast<void *>(given_or_filled(plan, moving_mean, p.moving_mean, 0)),
+                               const_cast<void *>(given_or_filled(plan, moving_variance, p.moving_variance, 1)),
+                               saved_inv_std != nullptr ? saved_inv_std : p.inv_std};
+    Call call{plan, x->data, y->data, p.sums, mean, p.m2, batch, p.coefficients};
+    run(call);
+    return kernel_status(plan, call.code.load(std::memory_order_relaxed));
+}
+
+}  // extern "C"

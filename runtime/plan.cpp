@@ -1,0 +1,203 @@
+#include "plan.h"
+
+#include "activation.h"
+#include "status.h"
+
+namespace halnorm {
+namespace {
+
+// A group of channels that goes through all stages should stay in L2 beside what else lives there; the smallest L2 that
+// matters is 128 KB (Cortex-A55).
+constexpr int64_t group_bytes = 128 * 1024;
+
+// Elements of one call of `normalize`: long enough that the call costs nothing, short enough to share among threads.
+constexpr int64_t apply_elements = 64 * 1024;
+
+// A float32 accumulator takes about this many addends before a double does; see docs/numerics.md.
+constexpr int64_t accumulator_addends = 32;
+
+constexpr int64_t chunk_unit = 64;  // Sums::chunk_unit
+
+int64_t ceil_div(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+int64_t clamp(int64_t v, int64_t low, int64_t high) {
+    return v < low ? low : v > high ? high : v;
+}
+
+int64_t gcd(int64_t a, int64_t b) {
+    return b == 0 ? a : gcd(b, a % b);
+}
+
+// Rows of C channels are seen as rows of f * C where C alone leaves most of a vector empty. f divides the number of rows.
+// Measured on NHWC float32: rows of 128 k elements first, then 64 k, then 16 k; 1024 at most; tiny tensors about 64.
+int64_t choose_fold(int64_t channels, int64_t rows) {
+    if (channels % 64 == 0) return 1;
+    const int64_t widest = channels * rows < 4096 ? 64 : 1024;
+    const int64_t step = 16 / gcd(channels, 16);
+    int64_t best = 1, best_unit = 0;
+    for (int64_t f = step; f * channels <= widest; f += step) {
+        if (rows % f != 0) continue;
+        const int64_t w = f * channels;
+        const int64_t unit = w % 128 == 0 ? 128 : w % 64 == 0 ? 64 : 16;
+        if (unit > best_unit) best = f, best_unit = unit;
+    }
+    return best;
+}
+
+bool folds(const Region &r) {
+    const auto contiguous = [&](int64_t c, int64_t n) { return c == 1 && n == r.c.extent; };
+    return r.layout == kernel_nhwc && r.s.extent == 1 && r.n.extent > 1 && r.c.extent > 1 &&
+           contiguous(r.c.stride_x, r.n.stride_x) && contiguous(r.c.stride_y, r.n.stride_y);
+}
+
+// Chunks of about 1024 elements of a long row, such that little remains; rows up to that length are not cut.
+int64_t choose_chunk_s(int64_t s) {
+    if (s < 1024) return ceil_div(s + 1, chunk_unit) * chunk_unit;
+    int64_t best = 16 * chunk_unit;
+    for (int64_t units = 24; units >= 7; units--) {
+        const int64_t chunk = units * chunk_unit;
+        if (s % chunk < s % best) best = chunk;
+    }
+    return best;
+}
+
+halnorm_status check_config(const halnorm_config *config) {
+    if (config == nullptr) return Failure(HALNORM_ERROR_NULL) << "config: was NULL, should point to a halnorm_config";
+    const halnorm_config &c = *config;
+    if (c.num_channels < 1) {
+        return Failure(HALNORM_ERROR_PARAMETER) << "config.num_channels: was " << c.num_channels
+                                                << ", should be 1 or more";
+    }
+    if (c.layout != HALNORM_NCHW && c.layout != HALNORM_NHWC) {
+        return Failure(HALNORM_ERROR_PARAMETER) << "config.layout: was " << static_cast<int64_t>(c.layout)
+                                                << ", should be HALNORM_NCHW (0) or HALNORM_NHWC (1)";
+    }
+    if (!(c.momentum - c.momentum == 0)) {
+        return Failure(HALNORM_ERROR_PARAMETER) << "config.momentum: was " << c.momentum << ", should be finite";
+    }
+    if (!(c.epsilon - c.epsilon == 0) || c.epsilon < 0) {
+        return Failure(HALNORM_ERROR_PARAMETER) << "config.epsilon: was " << c.epsilon
+                                                << ", should be finite and 0 or more";
+    }
+    if (c.moving_variance_estimator != HALNORM_VARIANCE_POPULATION &&
+        c.moving_variance_estimator != HALNORM_VARIANCE_SAMPLE) {
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << "config.moving_variance_estimator: was " << static_cast<int64_t>(c.moving_variance_estimator)
+               << ", should be HALNORM_VARIANCE_POPULATION (0) or HALNORM_VARIANCE_SAMPLE (1)";
+    }
+    if (c.threads < 0) {
+        return Failure(HALNORM_ERROR_PARAMETER) << "config.threads: was " << static_cast<int64_t>(c.threads)
+                                                << ", should be 0 (all cores) or more";
+    }
+    if (c.executor != nullptr && c.executor->parallel_for == nullptr) {
+        return Failure(HALNORM_ERROR_NULL) << "config.executor->parallel_for: was NULL, should be a function";
+    }
+    return HALNORM_OK;
+}
+
+}  // namespace
+
+int64_t Plan::reduce_tasks() const {
+    return by_channel ? ceil_div(channels(), group) : blocks;
+}
+
+Slice Plan::reduce_slice(int64_t task) const {
+    if (by_channel) {
+        const int64_t c = task * group;
+        return {c, clamp(channels() - c, 0, group), 0, region.n.extent};
+    }
+    const int64_t n = task * block_n;
+    return {0, width(), n, clamp(region.n.extent - n, 0, block_n)};
+}
+
+// Inference has no reduction to follow: NCHW is cut along rows first and then channels, in the order of memory.
+int64_t Plan::apply_tasks() const {
+    const int64_t row = region.s.extent * width();
+    if (region.layout == kernel_nchw && row > apply_elements) {
+        const int64_t cut = clamp(apply_elements / region.s.extent, 1, width());
+        return region.n.extent * ceil_div(width(), cut);
+    }
+    return ceil_div(region.n.extent, clamp(apply_elements / row, 1, region.n.extent));
+}
+
+Slice Plan::apply_slice(int64_t task) const {
+    const int64_t row = region.s.extent * width();
+    if (region.layout == kernel_nchw && row > apply_elements) {
+        const int64_t cut = clamp(apply_elements / region.s.extent, 1, width());
+        const int64_t cuts = ceil_div(width(), cut);
+        const int64_t c = task % cuts * cut;
+        return {c, clamp(width() - c, 0, cut), task / cuts, 1};
+    }
+    const int64_t rows = clamp(apply_elements / row, 1, region.n.extent);
+    const int64_t n = task * rows;
+    return {0, width(), n, clamp(region.n.extent - n, 0, rows)};
+}
+
+halnorm_status make_plan(const halnorm_config *config, const halnorm_tensor *x, const halnorm_tensor *y, bool with_data,
+                         Plan *plan) {
+    HALNORM_TRY(check_config(config));
+    plan->config = config;
+    HALNORM_TRY(activation_scalars(*config, &plan->activation));
+    HALNORM_TRY(fold(*config, x, y, with_data, &plan->region));
+    HALNORM_TRY(choose_variant(*config, x->device, &plan->variant));
+    plan->device = variants[plan->variant].device;
+
+    Region &r = plan->region;
+    plan->fold = 1;
+    if (r.empty()) {
+        plan->block_n = plan->blocks = plan->chunk_s = plan->chunk_n = plan->group = 1;
+        plan->by_channel = true;
+        return HALNORM_OK;
+    }
+    if (folds(r)) {
+        const int64_t f = choose_fold(r.c.extent, r.n.extent);
+        plan->fold = f;
+        r.n = {r.n.extent / f, r.n.stride_x * f, r.n.stride_y * f};
+        r.c.extent *= f;
+    }
+    const int64_t s = r.s.extent, n = r.n.extent;
+    const int64_t channel_bytes = s * n * static_cast<int64_t>(plan->element());
+    plan->group = clamp(group_bytes / channel_bytes, 1, r.c.extent);
+    if (plan->group > 16) plan->group -= plan->group % 16;
+
+    // Few and large channels would keep most threads idle and do not fit the cache anyway.
+    const bool few = ceil_div(r.c.extent, plan->group) < 16 && plan->group == 1 && n >= 16;
+    plan->by_channel = r.layout == kernel_nchw && !few;
+    if (plan->by_channel) {
+        plan->block_n = n;
+    } else if (r.layout == kernel_nchw) {
+        plan->block_n = clamp(group_bytes / (s * static_cast<int64_t>(plan->element())), 1, n);
+    } else {
+        plan->block_n = clamp(clamp(65536 / (r.c.extent * s), 128 / clamp(s, 1, 128), 512), 1, n);
+    }
+    plan->blocks = ceil_div(n, plan->block_n);
+    if (r.layout == kernel_nchw) {
+        plan->chunk_s = choose_chunk_s(s);
+        plan->chunk_n = clamp(1024 / s, 1, accumulator_addends);
+    } else {
+        plan->chunk_s = chunk_unit;
+        plan->chunk_n = clamp(accumulator_addends / (s % chunk_unit == 0 ? 1 : s % chunk_unit), 1, accumulator_addends);
+    }
+    return HALNORM_OK;
+}
+
+halnorm_status Workspace::check() const {
+    if (used_ == 0) return HALNORM_OK;
+    if (memory_ == nullptr) {
+        return Failure(HALNORM_ERROR_WORKSPACE) << "workspace: was NULL, should be " << static_cast<int64_t>(used_)
+                                                << " bytes";
+    }
+    if (reinterpret_cast<uintptr_t>(memory_) % HALNORM_WORKSPACE_ALIGNMENT != 0) {
+        return Failure(HALNORM_ERROR_WORKSPACE) << "workspace: was not a multiple of "
+                                                << int64_t{HALNORM_WORKSPACE_ALIGNMENT} << " bytes";
+    }
+    if (bytes_ < used_) {
+        return Failure(HALNORM_ERROR_WORKSPACE) << "workspace_bytes: was " << static_cast<int64_t>(bytes_)
+                                                << ", should be " << static_cast<int64_t>(used_) << " or more";
+    }
+    return HALNORM_OK;
+}
+
+}  // namespace halnorm

@@ -1,0 +1,72 @@
+// How one call is cut into kernel calls. Everything here follows from shapes alone, never from the number of threads, so
+// results do not depend on it.
+#pragma once
+
+#include "dispatch.h"
+#include "tensor.h"
+
+namespace halnorm {
+
+// Scalars of the activation as the kernels take them: act(v) = form(prescale * v + preshift).
+struct ActivationScalars {
+    int32_t form;
+    double prescale, preshift, slope, lower, upper, alpha;
+};
+
+// A part of (s, c, n); s is never cut.
+struct Slice {
+    int64_t c, channels, n, rows;
+};
+
+struct Plan {
+    const halnorm_config *config;
+    int32_t variant;
+    VariantDevice device;
+    Region region;  // folded: `fold` rows of C channels are one row of fold * C
+    int64_t fold;
+    ActivationScalars activation;
+
+    // Reduction: blocks of block_n rows; within a block, chunks (see generators/stages.h).
+    int64_t block_n, blocks, chunk_s, chunk_n;
+    // true: a task takes a group of channels through all stages while they are in cache. false: one task per block, all
+    // channels, with the merge between two sweeps.
+    bool by_channel;
+    int64_t group;  // channels per task where by_channel
+
+    int64_t channels() const { return config->num_channels; }
+    int64_t width() const { return region.c.extent; }  // fold * channels
+    int64_t count() const { return region.count() * fold; }
+    int64_t elements() const { return count() * channels(); }
+    size_t element() const { return size_of(region.dtype); }
+
+    int64_t reduce_tasks() const;
+    Slice reduce_slice(int64_t task) const;
+    int64_t apply_tasks() const;
+    Slice apply_slice(int64_t task) const;
+};
+
+// Checks the configuration and the tensors, chooses the variant and cuts the work.
+halnorm_status make_plan(const halnorm_config *config, const halnorm_tensor *x, const halnorm_tensor *y, bool with_data,
+                         Plan *plan);
+
+// The caller's workspace, handed out piece by piece. With no memory it only counts.
+class Workspace {
+public:
+    Workspace(void *memory, size_t bytes) : memory_(static_cast<char *>(memory)), bytes_(bytes) {}
+
+    template<typename T = void>
+    T *take(size_t bytes) {
+        char *piece = memory_ != nullptr && used_ + bytes <= bytes_ ? memory_ + used_ : nullptr;
+        used_ += (bytes + HALNORM_WORKSPACE_ALIGNMENT - 1) / HALNORM_WORKSPACE_ALIGNMENT * HALNORM_WORKSPACE_ALIGNMENT;
+        return static_cast<T *>(static_cast<void *>(piece));
+    }
+    size_t used() const { return used_; }
+    // After all pieces have been taken: was there enough, and aligned?
+    halnorm_status check() const;
+
+private:
+    char *memory_;
+    size_t bytes_, used_ = 0;
+};
+
+}  // namespace halnorm

@@ -1,0 +1,79 @@
+#include "buffers.h"
+#include "stages.h"
+#include "status.h"
+
+namespace halnorm {
+namespace {
+
+template<typename T>
+int normalize(const Plan &plan, NormalizeKernel<T> kernel, const void *x, void *y, const Slice &slice,
+              const Coefficients &coefficients) {
+    View<3> in = tensor_view(plan, x, slice, &Axis::stride_x), out = tensor_view(plan, y, slice, &Axis::stride_y);
+    const auto view = [&](const void *data) {
+        return array_view(plan, plan.region.dtype, data, slice.c, slice.channels);
+    };
+    View<1> center = view(coefficients.center), scale = view(coefficients.scale), offset = view(coefficients.offset);
+    const ActivationScalars &a = plan.activation;
+    return kernel(&in, &center, &scale, &offset, a.form, static_cast<T>(a.slope), static_cast<T>(a.lower),
+                  static_cast<T>(a.upper), static_cast<T>(a.alpha), &out);
+}
+
+template<typename T>
+void fill(void *values, int64_t count, double value) {
+    for (int64_t i = 0; i < count; i++) static_cast<T *>(values)[i] = static_cast<T>(value);
+}
+
+void fill(const Plan &plan, void *values, int64_t count, double value) {
+    if (plan.device != VariantDevice::cpu) {
+        fill_device_array(plan, values, count, value);
+    } else if (plan.region.dtype == HALNORM_FLOAT64) {
+        fill<double>(values, count, value);
+    } else {
+        fill<float>(values, count, value);
+    }
+}
+
+}  // namespace
+
+int run_normalize(const Plan &plan, const void *x, void *y, const Slice &slice, const Coefficients &coefficients) {
+    const NormalizeRow &row = normalize_kernels[plan.variant];
+    return plan.region.dtype == HALNORM_FLOAT64 ?
+               normalize<double>(plan, row.f64[plan.region.layout], x, y, slice, coefficients) :
+               normalize<float>(plan, row.f32[plan.region.layout], x, y, slice, coefficients);
+}
+
+Coefficients take_coefficients(const Plan &plan, Workspace &workspace) {
+    const size_t bytes = static_cast<size_t>(plan.width()) * plan.element();
+    Coefficients coefficients;
+    coefficients.center = workspace.take(bytes);
+    coefficients.scale = workspace.take(bytes);
+    coefficients.offset = workspace.take(bytes);
+    return coefficients;
+}
+
+const void *given_or_filled(const Plan &plan, const void *given, void *filled, double value) {
+    if (given != nullptr) return given;
+    fill(plan, filled, plan.channels(), value);
+    return filled;
+}
+
+void fill_doubles(const Plan &plan, double *values, double value) {
+    for (int64_t i = 0; i < plan.channels(); i++) values[i] = value;
+}
+
+void identity_coefficients(const Plan &plan, const Coefficients &coefficients) {
+    fill(plan, coefficients.center, plan.width(), 0);
+    fill(plan, coefficients.scale, plan.width(), plan.activation.prescale);
+    fill(plan, coefficients.offset, plan.width(), plan.activation.preshift);
+}
+
+halnorm_status kernel_status(const Plan &plan, int code) {
+    if (code == 0) {
+        set_last_variant(variants[plan.variant].name);
+        return HALNORM_OK;
+    }
+    return Failure(HALNORM_ERROR_KERNEL) << "variant " << variants[plan.variant].name << ": a kernel failed with code "
+                                         << static_cast<int64_t>(code);
+}
+
+}  // namespace halnorm

@@ -1,0 +1,50 @@
+// One function per stage: from a plan and a slice to a kernel call. Each lives in a file of its own, so that a program
+// links only the kernels of the pipelines that it calls. All return the kernel's status: 0, or what a device reported.
+#pragma once
+
+#include "plan.h"
+
+namespace halnorm {
+
+// Per-channel arrays between the stages; x's dtype where void. Sums are per folded channel and block.
+struct SumsArrays {
+    void *shift;
+    double *sum1, *sum2;
+};
+struct Coefficients {
+    void *center, *scale, *offset;  // per folded channel
+};
+struct BatchArrays {
+    const double *mean, *m2;
+    const void *gamma, *beta;
+    void *moving_mean, *moving_variance;
+    double *inv_std;
+};
+
+SumsArrays take_sums(const Plan &plan, Workspace &workspace);
+Coefficients take_coefficients(const Plan &plan, Workspace &workspace);
+
+// `sums` over a slice of whole blocks, then, once all blocks of the channels are there, `merge`.
+int run_sums(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums);
+int run_merge(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &sums, double *mean, double *m2);
+
+// Coefficients of channels [c, c + channels). Where rows are folded, c is 0 and they are repeated for each fold.
+int run_batch_coefficients(const Plan &plan, int64_t c, int64_t channels, const BatchArrays &arrays,
+                           const Coefficients &coefficients);
+int run_moving_coefficients(const Plan &plan, const void *gamma, const void *beta, const void *moving_mean,
+                            const void *moving_variance, const Coefficients &coefficients);
+
+int run_normalize(const Plan &plan, const void *x, void *y, const Slice &slice, const Coefficients &coefficients);
+
+// num_channels copies of `value`, for a gamma or beta that is not given; the caller's pointer where it is.
+const void *given_or_filled(const Plan &plan, const void *given, void *filled, double value);
+
+void fill_doubles(const Plan &plan, double *values, double value);
+
+// y = act(x), the rule for one element per channel: center 0, scale and offset of the activation alone.
+void identity_coefficients(const Plan &plan, const Coefficients &coefficients);
+
+// The first failure among tasks that run side by side.
+halnorm_status kernel_status(const Plan &plan, int code);
+
+}  // namespace halnorm

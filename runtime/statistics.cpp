@@ -1,0 +1,102 @@
+#include <atomic>
+
+#include "parallel.h"
+#include "stages.h"
+#include "status.h"
+
+namespace halnorm {
+namespace {
+
+struct Call {
+    const Plan &plan;
+    const void *x;
+    SumsArrays sums;
+    std::atomic<int> code{0};
+};
+
+void sums_task(void *argument, int64_t index) {
+    Call &call = *static_cast<Call *>(argument);
+    const int code = run_sums(call.plan, call.x, call.plan.reduce_slice(index), call.sums);
+    if (code != 0) call.code.store(code, std::memory_order_relaxed);
+}
+
+}  // namespace
+}  // namespace halnorm
+
+using namespace halnorm;
+
+extern "C" {
+
+halnorm_status halnorm_statistics_workspace(const halnorm_config *config, const halnorm_tensor *x, size_t *bytes) {
+    if (bytes == nullptr) return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
+    Plan plan;
+    HALNORM_TRY(make_plan(config, x, nullptr, false, &plan));
+    Workspace workspace(nullptr, 0);
+    take_sums(plan, workspace);
+    *bytes = plan.region.empty() ? 0 : workspace.used();
+    return HALNORM_OK;
+}
+
+halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_tensor *x, int64_t *count, double *mean,
+                                  double *m2, void *workspace, size_t workspace_bytes) {
+    Plan plan;
+    HALNORM_TRY(make_plan(config, x, nullptr, true, &plan));
+    if (count == nullptr || mean == nullptr || m2 == nullptr) {
+        return Failure(HALNORM_ERROR_NULL) << (count == nullptr ? "count" : mean == nullptr ? "mean" : "m2")
+                                           << ": was NULL, should point to the result";
+    }
+    const size_t doubles = static_cast<size_t>(plan.channels()) * sizeof(double);
+    const Range ranges[] = {
+        range_of("x", *x, false),
+        {"count", count, sizeof *count, sizeof *count, true},
+        {"mean", mean, doubles, sizeof(double), true},
+        {"m2", m2, doubles, sizeof(double), true},
+        {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes, 1, true},
+    };
+    HALNORM_TRY(check_ranges(ranges, 5, 0, 0, false));
+    Workspace pieces(workspace, workspace_bytes);
+    const SumsArrays sums = take_sums(plan, pieces);
+    if (plan.region.empty()) {
+        *count = 0;
+        fill_doubles(plan, mean, 0);
+        fill_doubles(plan, m2, 0);
+        return kernel_status(plan, 0);
+    }
+    HALNORM_TRY(pieces.check());
+    *count = plan.count();
+    Call call{plan, x->data, sums};
+    parallel_for(*config, plan.elements(), plan.reduce_tasks(), sums_task, &call);
+    int code = call.code.load(std::memory_order_relaxed);
+    if (code == 0) code = run_merge(plan, 0, plan.channels(), sums, mean, m2);
+    return kernel_status(plan, code);
+}
+
+halnorm_status halnorm_statistics_merge(int64_t num_channels, int64_t *count, double *mean, double *m2,
+                                        int64_t other_count, const double *other_mean, const double *other_m2) {
+    if (num_channels < 1) {
+        return Failure(HALNORM_ERROR_PARAMETER) << "num_channels: was " << num_channels << ", should be 1 or more";
+    }
+    const struct {
+        const char *name;
+        const void *pointer;
+    } pointers[] = {{"count", count}, {"mean", mean}, {"m2", m2}, {"other_mean", other_mean}, {"other_m2", other_m2}};
+    for (const auto &p : pointers) {
+        if (p.pointer == nullptr) return Failure(HALNORM_ERROR_NULL) << p.name << ": was NULL, should be given";
+    }
+    if (*count < 0 || other_count < 0) {
+        return Failure(HALNORM_ERROR_PARAMETER) << (*count < 0 ? "count" : "other_count") << ": was "
+                                                << (*count < 0 ? *count : other_count) << ", should be 0 or more";
+    }
+    if (other_count == 0) return HALNORM_OK;
+    const double a = static_cast<double>(*count), b = static_cast<double>(other_count);
+    for (int64_t c = 0; c < num_channels; c++) {
+        // Chan, Golub, LeVeque (1979), equation 2.1, with weights that cannot overflow.
+        const double delta = other_mean[c] - mean[c], share = b / (a + b);
+        mean[c] = a == 0 ? other_mean[c] : mean[c] + delta * share;
+        m2[c] = a == 0 ? other_m2[c] : m2[c] + other_m2[c] + delta * delta * a * share;
+    }
+    *count += other_count;
+    return HALNORM_OK;
+}
+
+}  // extern "C"
