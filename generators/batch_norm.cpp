@@ -76,6 +76,7 @@ public:
     void generate() {
         g.layout = layout;
         g.type = Halide::type_of<T>();
+        g.rest_lane_count = this->natural_vector_size(g.type) >= 8 ? 16 : 8;
         dense_in(g.layout, x);
         g.width = x.dim(1).extent();
         g.row = x.dim(0).extent();
@@ -102,15 +103,18 @@ public:
         g.full(g.p, g.c, g.n, g.b) = zeros;
         g.full(g.p, g.c, g.n, g.b) += g.full_lanes(g.full_lane, g.p, g.c, g.n, g.b);
 
-        const int R = g.layout == Layout::nchw ? Sums::rest_lane_count : 1;
-        const Expr rest = S % chunk_s;
-        g.in_rest = RDom(0, (rest + R - 1) / R, 0, chunk_n, "in_rest");
+        // Likewise R lanes, whole vectors first; of the tail only lanes l < tail have an element.
+        const int R = g.layout == Layout::nchw ? g.rest_lane_count : 1;
+        const Expr rest = S % chunk_s, tail = rest % R;
+        g.in_rest = RDom(0, rest / R, 0, chunk_n, "in_rest");
+        g.in_tail = RDom(0, chunk_n, "in_tail");
         g.rest_lane = RDom(0, R, "rest_lane");
-        const Expr s = g.in_rest.x * R + g.l, row = g.q * chunk_n + g.in_rest.y;
-        g.in_rest.where(row < rows);
-        if (R > 1) g.in_rest.where(Halide::likely(s < rest));
+        const Expr rest_row = g.q * chunk_n + g.in_rest.y, tail_row = g.q * chunk_n + g.in_tail;
+        g.in_rest.where(rest_row < rows);
+        g.in_tail.where(tail_row < rows && g.l < tail);
         g.rest_lanes(g.l, g.c, g.q, g.b) = zeros;
-        g.rest_lanes(g.l, g.c, g.q, g.b) += deviations(S - rest + s, first + row);
+        g.rest_lanes(g.l, g.c, g.q, g.b) += deviations(S - rest + g.in_rest.x * R + g.l, first + rest_row);
+        g.rest_lanes(g.l, g.c, g.q, g.b) += deviations(S - tail + g.l, first + tail_row);
         g.rest(g.c, g.q, g.b) = zeros;
         g.rest(g.c, g.q, g.b) += g.rest_lanes(g.rest_lane, g.c, g.q, g.b);
 

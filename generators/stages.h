@@ -29,17 +29,19 @@ struct Sums {
     Halide::Func shift{"shift"};            // (c, b)
     Halide::Func full_lanes{"full_lanes"};  // (l, p, c, n, b) = (sum d, sum d^2), x's type; update(0) over in_full
     Halide::Func full{"full"};              // (p, c, n, b); update(0) over full_lane
-    Halide::Func rest_lanes{"rest_lanes"};  // (l, c, q, b), likewise; update(0) over in_rest = (s, row)
+    Halide::Func rest_lanes{"rest_lanes"};  // (l, c, q, b), likewise; update(0) over in_rest = (vector,
+                                            // row), update(1) the tails of rows, over in_tail = (row)
     Halide::Func rest{"rest"};              // (c, q, b); update(0) over rest_lane
     Halide::Func sums{"sums"};              // (c, b), output; update(0) over fulls = (part, row), update(1) over rests
-    Halide::RDom in_full, full_lane, fulls, in_rest, rest_lane, rests;
+    Halide::RDom in_full, full_lane, fulls, in_rest, in_tail, rest_lane, rests;
     Halide::Expr width, row;                // extents of x in c and in s: what kernels are specialized on
     Layout layout = Layout::nchw;
     Halide::Type type;                      // of x
 
-    // In NCHW an accumulator is this many lanes side by side, whatever the machine's vectors: one or two of AVX-512, four
-    // or eight of NEON. In NHWC channels are side by side, and there is one lane.
-    static constexpr int full_lane_count = 32, rest_lane_count = 16;
+    // In NCHW an accumulator is this many lanes side by side: one or two vectors of AVX-512, two to eight of NEON. In NHWC
+    // channels are side by side, and there is one lane.
+    static constexpr int full_lane_count = 32;
+    int rest_lane_count = 16;
     static constexpr int chunk_unit = 64;   // chunk_s is a multiple of this
 };
 

@@ -31,16 +31,18 @@ int64_t gcd(int64_t a, int64_t b) {
 }
 
 // Rows of C channels are seen as rows of f * C where C alone leaves most of a vector empty. f divides the number of rows.
-// Measured on NHWC float32: rows of 128 k elements first, then 64 k, then 16 k; 1024 at most; tiny tensors about 64.
+// Measured on NHWC float32: rows of 128 k elements first, then 64 k, then 16 k; 1024 at most. In tiny tensors a merge of
+// many folds costs more than it saves: 64 at most, and any multiple of C.
 int64_t choose_fold(int64_t channels, int64_t rows) {
     if (channels % 64 == 0) return 1;
-    const int64_t widest = channels * rows < 4096 ? 64 : 1024;
-    const int64_t step = 16 / gcd(channels, 16);
+    const bool tiny = channels * rows < 4096;
+    const int64_t widest = tiny ? 64 : 1024;
+    const int64_t step = tiny ? 1 : 16 / gcd(channels, 16);
     int64_t best = 1, best_unit = 0;
     for (int64_t f = step; f * channels <= widest; f += step) {
         if (rows % f != 0) continue;
         const int64_t w = f * channels;
-        const int64_t unit = w % 128 == 0 ? 128 : w % 64 == 0 ? 64 : 16;
+        const int64_t unit = tiny ? w : w % 128 == 0 ? 128 : w % 64 == 0 ? 64 : 16;
         if (unit > best_unit) best = f, best_unit = unit;
     }
     return best;

@@ -1,79 +1,40 @@
-// variant: generic. Any machine that Halide knows, with its baseline vectors.
-//
-// The file to copy for a new schedule: `cp generic.cpp my_idea.cpp`, add a line to CMakeLists.txt beside it, and edit.
-// Rules that keep a kernel right in place, on any shape and next to unmapped memory:
-//   - every split and vectorize names its tail: GuardWithIf or Predicate. The default, ShiftInwards, computes some
-//     elements twice, and reads outside where a dimension is shorter than the vector.
-//   - what is computed at a loop is bounded by that loop (bound_storage) and stored in Stack: anything else becomes a
-//     call of malloc.
-#include "schedule.h"
+// variant: arm_neon, 64- and 32-bit.
+#include "patterns.h"
 
 namespace halnorm {
 
-using Halide::MemoryType;
-using Halide::Stage;
-using Halide::TailStrategy;
 using Halide::Target;
-using Halide::Var;
 
 namespace {
 
-const auto tail = TailStrategy::GuardWithIf;
-
-void nchw(Sums &g, int V) {
-    // One channel and chunk after the other.
-    g.sums.update(0).reorder(g.fulls.x, g.fulls.y, g.c, g.b);
-    g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
-    g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack).vectorize(g.l, V);
-    g.full_lanes.update().reorder(g.l, g.in_full).vectorize(g.l, V);
-
-    g.sums.update(1).reorder(g.rests, g.c, g.b);
-    g.rest.compute_at(g.sums, g.rests).store_in(MemoryType::Stack);
-    g.rest_lanes.compute_at(g.sums, g.rests).store_in(MemoryType::Stack).vectorize(g.l, V);
-    g.rest_lanes.update().reorder(g.l, g.in_rest.x, g.in_rest.y).vectorize(g.l, V);
+RowTuning rows(const Target &target, Halide::Type type) {
+    return {target.natural_vector_size(type), 8, false, {}};
 }
 
-void nhwc(Sums &g, int V) {
-    // Channels side by side, V of them at a time over all rows of a block.
-    Var co("co"), ci("ci");
-    g.sums.update(0).reorder(g.fulls.x, g.fulls.y, g.c, g.b);
-    g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
-    g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
-
-    g.sums.update(1).split(g.c, co, ci, V, tail).reorder(ci, g.rests, co, g.b).vectorize(ci);
-    g.rest_lanes.compute_at(g.sums, g.rests).store_in(MemoryType::Stack).bound_storage(g.c, V).vectorize(g.c, V, tail);
-    g.rest_lanes.update().reorder(g.c, g.in_rest.x, g.in_rest.y).vectorize(g.c, V, tail);
+PanelTuning panels(const Target &target, Halide::Type type) {
+    return {target.natural_vector_size(type), false, {4}, {4}};
 }
 
 }  // namespace
 
 void schedule(Sums &g, const Target &target) {
-    const int lanes = target.natural_vector_size(g.type);
-    g.layout == Layout::nchw ? nchw(g, lanes) : nhwc(g, lanes);
+    g.layout == Layout::nchw ? sums_by_row(g, rows(target, g.type)) : sums_by_panel(g, panels(target, g.type));
 }
 
 void schedule(Merge &g, const Target &target) {
-    const int lanes = target.natural_vector_size(g.type);
-    g.moments.vectorize(g.c, lanes, tail);
+    by_channel(g.moments, g.c, target.natural_vector_size(g.type), false);
 }
 
 void schedule(BatchCoefficients &g, const Target &target) {
-    g.coefficients.vectorize(g.c, target.natural_vector_size(g.type), tail);
+    by_channel(g.coefficients, g.c, target.natural_vector_size(g.type), false);
 }
 
 void schedule(MovingCoefficients &g, const Target &target) {
-    g.coefficients.vectorize(g.c, target.natural_vector_size(g.type), tail);
+    by_channel(g.coefficients, g.c, target.natural_vector_size(g.type), false);
 }
 
 void schedule(Normalize &g, const Target &target) {
-    const int lanes = target.natural_vector_size(g.type);
-    each_activation(g, [&](Stage y, ActivationForm) {
-        if (g.layout == Layout::nchw) {
-            y.reorder(g.s, g.c, g.n).vectorize(g.s, lanes, tail);
-        } else {
-            y.reorder(g.c, g.s, g.n).vectorize(g.c, lanes, tail);
-        }
-    });
+    g.layout == Layout::nchw ? normalize_by_row(g, rows(target, g.type)) : normalize_by_panel(g, panels(target, g.type));
 }
 
 }  // namespace halnorm

@@ -30,7 +30,8 @@ void nchw(Sums &g, int V) {
     g.sums.update(1).reorder(g.rests, g.c, g.b);
     g.rest.compute_at(g.sums, g.rests).store_in(MemoryType::Stack);
     g.rest_lanes.compute_at(g.sums, g.rests).store_in(MemoryType::Stack).vectorize(g.l, V);
-    g.rest_lanes.update().reorder(g.l, g.in_rest.x, g.in_rest.y).vectorize(g.l, V);
+    g.rest_lanes.update(0).reorder(g.l, g.in_rest.x, g.in_rest.y).vectorize(g.l, V);
+    g.rest_lanes.update(1).unscheduled();  // tails: element by element
 }
 
 void nhwc(Sums &g, int V) {
@@ -42,7 +43,8 @@ void nhwc(Sums &g, int V) {
 
     g.sums.update(1).split(g.c, co, ci, V, tail).reorder(ci, g.rests, co, g.b).vectorize(ci);
     g.rest_lanes.compute_at(g.sums, g.rests).store_in(MemoryType::Stack).bound_storage(g.c, V).vectorize(g.c, V, tail);
-    g.rest_lanes.update().reorder(g.c, g.in_rest.x, g.in_rest.y).vectorize(g.c, V, tail);
+    g.rest_lanes.update(0).reorder(g.c, g.in_rest.x, g.in_rest.y).vectorize(g.c, V, tail);
+    g.rest_lanes.update(1).unscheduled();  // there are none
 }
 
 }  // namespace

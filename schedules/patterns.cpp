@@ -1,0 +1,125 @@
+#include "patterns.h"
+
+namespace halnorm {
+
+using Halide::Func;
+using Halide::MemoryType;
+using Halide::Stage;
+using Halide::TailStrategy;
+using Halide::Var;
+
+namespace {
+
+TailStrategy tail_of(bool masked) {
+    return masked ? TailStrategy::Predicate : TailStrategy::GuardWithIf;
+}
+
+// Forms of a few instructions, bound by memory: worth unrolling. The others are bound by arithmetic.
+bool cheap(ActivationForm form) {
+    return form == ActivationForm::piecewise_linear || form == ActivationForm::hardswish;
+}
+
+}  // namespace
+
+void sums_by_row(Sums &g, const RowTuning &t) {
+    Var co("co"), ci("ci"), lo("lo"), li("li");
+    const auto tail = tail_of(t.masked_tails);
+    const auto on_stack = [&](Func f) { f.store_in(MemoryType::Stack).bound_storage(g.c, t.channels); };
+
+    // Long rows: one channel and chunk at a time, its accumulators in registers.
+    g.sums.update(0).reorder(g.fulls.x, g.fulls.y, g.c, g.b);
+    g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
+    g.full.update().atomic().vectorize(g.full_lane);
+    g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack).vectorize(g.l, t.V).unroll(g.l);
+    g.full_lanes.update().split(g.l, lo, li, t.V).reorder(li, lo, g.in_full).vectorize(li).unroll(lo);
+
+    // Short rows: some channels at a time, row by row in the order of memory; each channel keeps its accumulators over
+    // the rows of a chunk, so there is one sum across lanes per channel and chunk, not per row.
+    const auto walk = [&](Stage s) {
+        s.split(g.c, co, ci, t.channels, TailStrategy::GuardWithIf)
+            .reorder(ci, g.rests, co, g.b)
+            .vectorize(ci, t.V, tail);
+    };
+    for (int row : t.constant_rows) walk(g.sums.update(1).specialize(g.row == row));
+    walk(g.sums.update(1));
+    Func shift = g.shift.in(g.rest_lanes);
+    on_stack(shift.compute_at(g.sums, co));
+    on_stack(g.rest.compute_at(g.sums, g.rests));
+    g.rest.update().reorder(g.rest_lane, g.c).atomic().vectorize(g.rest_lane);
+    on_stack(g.rest_lanes.compute_at(g.sums, g.rests));
+    g.rest_lanes.vectorize(g.l, t.V).unroll(g.l);
+    g.rest_lanes.update(0)
+        .split(g.l, lo, li, t.V)
+        .reorder(li, lo, g.in_rest.x, g.c, g.in_rest.y)
+        .vectorize(li)
+        .unroll(lo);
+    Stage tails = g.rest_lanes.update(1);
+    if (t.masked_tails) {
+        tails.split(g.l, lo, li, t.V).reorder(li, lo, g.c, g.in_tail).vectorize(li).unroll(lo);
+    } else {
+        tails.reorder(g.l, g.c, g.in_tail);
+    }
+}
+
+void normalize_by_row(Normalize &g, const RowTuning &t) {
+    each_activation(g, [&](Stage y, ActivationForm form) {
+        const auto rows = [&](Stage s) {
+            return s.reorder(g.s, g.c, g.n).vectorize(g.s, t.V, tail_of(t.masked_tails));
+        };
+        if (cheap(form)) {
+            for (int row : t.constant_rows) {
+                if (row < 8 * t.V) rows(y.specialize(g.row == row)).unroll(g.s);
+            }
+        }
+        rows(y);
+    });
+}
+
+void sums_by_panel(Sums &g, const PanelTuning &t) {
+    Var co("co"), ci("ci");
+    const auto tail = tail_of(t.masked_tails);
+    const auto on_stack = [&](Func f) {
+        f.store_in(MemoryType::Stack).bound_storage(g.c, t.sums_panels.front() * t.V).vectorize(g.c, t.V, tail);
+    };
+
+    // Rows that do not fold with the batch (padded images): right, not fast.
+    g.sums.update(0).reorder(g.fulls.x, g.fulls.y, g.c, g.b);
+    g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
+    g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
+
+    // A panel of channels over the rows of a chunk, its accumulators in registers.
+    const auto panel = [&](Stage s, int vectors, TailStrategy panel_tail) {
+        s.split(g.c, co, ci, vectors * t.V, panel_tail).reorder(ci, g.rests, co, g.b).vectorize(ci, t.V);
+    };
+    for (int vectors : t.sums_panels) {
+        panel(g.sums.update(1).specialize(g.width % (vectors * t.V) == 0), vectors, TailStrategy::RoundUp);
+    }
+    panel(g.sums.update(1), 1, tail);
+    Func shift = g.shift.in(g.rest_lanes);
+    on_stack(shift.compute_at(g.sums, co));
+    on_stack(g.rest_lanes.compute_at(g.sums, g.rests));
+    g.rest_lanes.update(0).reorder(g.c, g.l, g.in_rest.x, g.in_rest.y).vectorize(g.c, t.V, tail);
+    g.rest_lanes.update(1).reorder(g.c, g.l, g.in_tail);
+}
+
+void normalize_by_panel(Normalize &g, const PanelTuning &t) {
+    Var co("co"), ci("ci");
+    each_activation(g, [&](Stage y, ActivationForm form) {
+        if (cheap(form)) {
+            for (int vectors : t.normalize_panels) {
+                y.specialize(g.width % (vectors * t.V) == 0)
+                    .split(g.c, co, ci, vectors * t.V, TailStrategy::RoundUp)
+                    .reorder(ci, co, g.s, g.n)
+                    .vectorize(ci, t.V)
+                    .unroll(ci);
+            }
+        }
+        y.reorder(g.c, g.s, g.n).vectorize(g.c, t.V, tail_of(t.masked_tails));
+    });
+}
+
+void by_channel(Func f, const Var &c, int V, bool masked_tails) {
+    f.vectorize(c, V, tail_of(masked_tails));
+}
+
+}  // namespace halnorm

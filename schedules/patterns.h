@@ -1,0 +1,34 @@
+// Shapes of loops that several schedules share, with what differs as constants. A schedule that wants another shape
+// writes its own directives, as generic.cpp does.
+#pragma once
+
+#include <vector>
+
+#include "schedule.h"
+
+namespace halnorm {
+
+// NCHW: V lanes along a row.
+struct RowTuning {
+    int V;
+    int channels;                    // that share the walk over short rows; a power of two
+    bool masked_tails;               // the machine has masked loads and stores
+    std::vector<int> constant_rows;  // row lengths that are worth code of their own
+};
+void sums_by_row(Sums &g, const RowTuning &t);
+void normalize_by_row(Normalize &g, const RowTuning &t);
+
+// NHWC: V channels side by side, in panels of some vectors, widest first. Widths that are no multiple of a panel take
+// the next one, and in the end single vectors with a tail.
+struct PanelTuning {
+    int V;
+    bool masked_tails;
+    std::vector<int> sums_panels, normalize_panels;
+};
+void sums_by_panel(Sums &g, const PanelTuning &t);
+void normalize_by_panel(Normalize &g, const PanelTuning &t);
+
+// The small stages: V channels side by side.
+void by_channel(Halide::Func f, const Halide::Var &c, int V, bool masked_tails);
+
+}  // namespace halnorm
