@@ -3,22 +3,20 @@
 
 namespace halnorm {
 
-// The formulas that the kernels contain. Several user-visible activations are the same formula with other parameters:
+// The formulas that the kernels contain. Several user-visible activations are the same formula with
+// other parameters:
 //
-//   name                                            form              parameters
-//   none, relu, relu6, leaky_relu, hardsigmoid      piecewise_linear  slope, lower, upper (hardsigmoid: its factor and
-//                                                                     its 0.5 are folded into scale and offset)
-//   hardswish                                       hardswish
-//   sigmoid                                         sigmoid
-//   silu, swish                                     silu              (two names of one function)
-//   tanh                                            tanh
-//   elu                                             elu               alpha
-//   gelu                                            gelu
-//   gelu_tanh                                       gelu_tanh
-//   softplus                                        softplus
-//   mish                                            mish
+//   names                               form              parameters
+//   none, relu, relu6, leaky_relu       piecewise_linear  slope, lower, upper
+//   hardsigmoid                         piecewise_linear  slope 1, lower 0, upper 1; its factor and
+//                                                         its 0.5 are folded into scale and offset
+//   silu, swish                         silu              (two names of one function)
+//   elu                                 elu               alpha
+//   hardswish, sigmoid, tanh, gelu,     of the same name
+//   gelu_tanh, softplus, mish
 //
-// The numbers are passed to the kernels as an int32 argument: the generators and the runtime must agree on them.
+// The numbers are passed to the kernels as an int32 argument: the generators and the runtime must
+// agree on them.
 enum class ActivationForm : int32_t {
     piecewise_linear,
     hardswish,
