@@ -59,7 +59,7 @@ function(halnorm_variant NAME)
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_EXPERIMENTAL $<IF:$<BOOL:${arg_EXPERIMENTAL}>,true,false>)
 endfunction()
 
-# One kernel: its object and its header.
+# One kernel: its object, and its header, which an edited schedule leaves as it was: the tables are not compiled again.
 function(halnorm_add_kernel KERNEL VARIANT STAGE DTYPE)
   get_property(schedule GLOBAL PROPERTY HALNORM_${VARIANT}_SCHEDULE)
   get_property(target GLOBAL PROPERTY HALNORM_${VARIANT}_TARGET)
@@ -70,8 +70,9 @@ function(halnorm_add_kernel KERNEL VARIANT STAGE DTYPE)
   endif()
   set(out ${PROJECT_BINARY_DIR}/kernels)
   add_custom_command(
-    OUTPUT ${out}/${KERNEL}.o ${out}/${KERNEL}.h
+    OUTPUT ${out}/${KERNEL}.o ${out}/include/${KERNEL}.h
     COMMAND ${generator} -g ${STAGE}_${DTYPE} -f ${KERNEL} -o ${out} -e object,c_header target=${target} ${ARGN}
+    COMMAND ${CMAKE_COMMAND} -E copy_if_different ${out}/${KERNEL}.h ${out}/include/${KERNEL}.h
     DEPENDS ${generator}
     COMMENT "Kernel ${KERNEL}"
     VERBATIM)
@@ -81,7 +82,7 @@ endfunction()
 function(halnorm_add_kernels LIBRARY)
   get_property(variants GLOBAL PROPERTY HALNORM_VARIANTS)
   set(out ${PROJECT_BINARY_DIR}/kernels)
-  file(MAKE_DIRECTORY ${out})
+  file(MAKE_DIRECTORY ${out}/include)
   foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES)
     set(includes_${stage} "")
     set(rows_${stage} "")
@@ -105,8 +106,8 @@ function(halnorm_add_kernels LIBRARY)
           list(APPEND cells ${kernel})
         endif()
         foreach(kernel IN LISTS cells)
-          string(APPEND includes_${stage} "#include \"${kernel}.h\"\n")
-          target_sources(${LIBRARY} PRIVATE ${out}/${kernel}.o ${out}/${kernel}.h)
+          string(APPEND includes_${stage} "#include \"include/${kernel}.h\"\n")
+          target_sources(${LIBRARY} PRIVATE ${out}/${kernel}.o ${out}/include/${kernel}.h)
           set_source_files_properties(${out}/${kernel}.o PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
         endforeach()
         list(JOIN cells ", " cells)
@@ -161,5 +162,4 @@ const int32_t variant_count = ${count};
 }  // namespace halnorm
 ")
   target_sources(${LIBRARY} PRIVATE ${out}/variants_table.cpp)
-  target_include_directories(${LIBRARY} PRIVATE ${out})
 endfunction()

@@ -17,11 +17,12 @@ namespace {
 enum class State { unread, reading, ready };
 struct Environment {
     CpuWords words;   // reading them costs tens of microseconds in a virtual machine: CPUID traps
+    uint64_t runs;    // bit i: this machine runs variant i; processors only, devices are probed when they are asked for
     int32_t variant;  // -1: HALNORM_VARIANT names no variant that this machine can run
     char forced[48];  // its text, cut off; "" where it is not set
 };
 std::atomic<State> state{State::unread};
-Environment shared;
+Environment shared = {};  // a constant: without the braces it has a static constructor
 
 constexpr const char first_fit[] = "the first of the list that this machine can run";
 constexpr const char forced_fit[] = "forced by HALNORM_VARIANT";
@@ -37,10 +38,13 @@ int32_t find(const char *name) {
     return -1;
 }
 
-int32_t best(const CpuWords &words) {
+bool is_set(uint64_t bits, int32_t i) {
+    return i >= 0 && (bits >> i & 1) != 0;
+}
+
+int32_t best(uint64_t runs) {
     for (int32_t i = 0; i < variant_count; i++) {
-        const Variant &v = variants[i];
-        if (!v.experimental && v.device == VariantDevice::cpu && why_unsupported(words, v) == nullptr) return i;
+        if (!variants[i].experimental && is_set(runs, i)) return i;
     }
     return variant_count - 1;  // unreachable: generic needs nothing
 }
@@ -55,10 +59,14 @@ void report(const char *name, const char *why) {
 }
 
 Environment read_environment() {
-    Environment e = {read_cpu_words(), -1, ""};
+    Environment e = {read_cpu_words(), 0, -1, ""};
+    for (int32_t i = 0; i < variant_count; i++) {
+        const Variant &v = variants[i];
+        if (v.device == VariantDevice::cpu && why_unsupported(e.words, v) == nullptr) e.runs |= uint64_t{1} << i;
+    }
     const char *forced = getenv("HALNORM_VARIANT");
     if (forced == nullptr || *forced == '\0') {
-        e.variant = best(e.words);
+        e.variant = best(e.runs);
         return e;
     }
     strncat(e.forced, forced, sizeof e.forced - 1);
@@ -85,8 +93,12 @@ Environment environment() {
 
 halnorm_status by_name(const char *source, const char *name, int32_t *index) {
     const int32_t i = find(name);
-    const CpuWords words = environment().words;
-    const char *why = i < 0 ? nullptr : why_unsupported(words, variants[i]);
+    const Environment e = environment();
+    if (is_set(e.runs, i)) {
+        *index = i;
+        return HALNORM_OK;
+    }
+    const char *why = i < 0 ? nullptr : why_unsupported(e.words, variants[i]);
     if (i >= 0 && why == nullptr) {
         *index = i;
         return HALNORM_OK;
@@ -96,7 +108,7 @@ halnorm_status by_name(const char *source, const char *name, int32_t *index) {
     if (why != nullptr) failure << " (" << why << ")";
     failure << "; should be one of";
     for (int32_t k = 0; k < variant_count; k++) {
-        if (why_unsupported(words, variants[k]) == nullptr) failure << " " << variants[k].name;
+        if (why_unsupported(e.words, variants[k]) == nullptr) failure << " " << variants[k].name;
     }
     return failure;
 }
