@@ -13,7 +13,7 @@ endif()
 set(HALNORM_OS linux)
 
 # Stages: those with x and y have a kernel per layout.
-set(HALNORM_LAYOUT_STAGES sums normalize)
+set(HALNORM_LAYOUT_STAGES shift sums normalize)
 set(HALNORM_CHANNEL_STAGES merge batch_coefficients moving_coefficients)
 
 # halnorm_variant(NAME SCHEDULE FILE [ARCH ...] [FEATURES ...] [DEVICE cuda|opencl] [EXPERIMENTAL])

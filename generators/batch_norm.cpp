@@ -8,6 +8,7 @@ namespace halnorm {
 namespace {
 
 using Halide::cast;
+using Halide::clamp;
 using Halide::Expr;
 using Halide::Float;
 using Halide::Func;
@@ -64,14 +65,60 @@ Expr inverse_deviation(const Expr &variance, const Expr &epsilon) {
 }
 
 template<typename T>
-class SumsGenerator : public Halide::Generator<SumsGenerator<T>> {
+class ShiftGenerator : public Halide::Generator<ShiftGenerator<T>> {
 public:
     Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
     Input<Buffer<T>> x{"x", 3};
     Input<int> block_n{"block_n"};  // rows per block
+    Output<Func> shift{"shift", {Halide::type_of<T>()}, 2};
+
+    void generate() {
+        g.layout = layout;
+        g.type = Halide::type_of<T>();
+        dense_in(g.layout, x);
+        const Expr S = x.dim(0).extent(), N = x.dim(2).extent();
+        const Expr first = g.b * block_n, rows = min(Expr(block_n), N - first);
+        g.row = S;
+        g.shift(g.c, g.b) = median(mean_of_neighbours(0, first, first, rows),
+                                   mean_of_neighbours(S / 2, first + rows / 2, first, rows),
+                                   mean_of_neighbours(S - 1, first + rows - 1, first, rows));
+        shift = g.shift;
+    }
+
+    void schedule() {
+        halnorm::schedule(g, this->get_target());
+    }
+
+private:
+    // The mean of the 8 elements nearest to (s, n), taken along s in NCHW and along the rows of the block in NHWC. Summing
+    // differences from one of them keeps constants exact and cannot overflow; strict, or fast math would undo it.
+    Expr mean_of_neighbours(const Expr &s, const Expr &n, const Expr &first, const Expr &rows) {
+        const int count = Shift::neighbours;
+        const bool along_s = g.layout == Layout::nchw;
+        const Expr low = along_s ? Expr(0) : first, extent = along_s ? x.dim(0).extent() : rows;
+        const Expr start = clamp((along_s ? s : n) - count / 2, low, low + Halide::max(extent - count, 0));
+        const auto element = [&](int i) {
+            const Expr at = start + min(Expr(i), extent - 1);
+            return along_s ? x(at, g.c, n) : x(s, g.c, at);
+        };
+        Expr sum = cast<T>(0);
+        for (int i = 1; i < count; i++) sum += element(i) - element(0);
+        return strict_float(element(0) + sum / cast<T>(count));
+    }
+
+    Shift g;
+};
+
+template<typename T>
+class SumsGenerator : public Halide::Generator<SumsGenerator<T>> {
+public:
+    Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
+    Input<Buffer<T>> x{"x", 3};
+    Input<Buffer<T>> shift{"shift", 2};
+    Input<int> block_n{"block_n"};  // rows per block
     Input<int> chunk_s{"chunk_s"};  // a multiple of Sums::chunk_unit
     Input<int> chunk_n{"chunk_n"};  // rows per group of `rest`
-    Output<Func> sums{"sums", {Halide::type_of<T>(), Float(64), Float(64)}, 2};
+    Output<Func> sums{"sums", {Float(64), Float(64)}, 2};
 
     void generate() {
         g.layout = layout;
@@ -85,10 +132,8 @@ public:
         const Expr rows = min(Expr(block_n), N - first);
         const Expr row_unit = chunk_s / Sums::chunk_unit;
 
-        g.shift(g.c, g.b) =
-            median(x(0, g.c, first), x(S / 2, g.c, first + rows / 2), x(S - 1, g.c, first + rows - 1));
         const auto deviations = [&](const Expr &s, const Expr &row) {
-            const Expr d = x(s, g.c, row) - g.shift(g.c, g.b);
+            const Expr d = x(s, g.c, row) - shift(g.c, g.b);
             return Tuple(d, d * d);
         };
         const Tuple zeros(cast<T>(0), cast<T>(0));
@@ -121,11 +166,8 @@ public:
         g.fulls = RDom(0, S / chunk_s, 0, block_n, "fulls");
         g.fulls.where(g.fulls.y < rows);
         g.rests = RDom(0, (block_n + chunk_n - 1) / chunk_n, "rests");
-        g.sums(g.c, g.b) = Tuple(g.shift(g.c, g.b), Expr(0.0), Expr(0.0));
-        const auto add = [&](const Tuple &chunk) {
-            const Tuple old = g.sums(g.c, g.b);
-            g.sums(g.c, g.b) = Tuple(old[0], old[1] + real(chunk[0]), old[2] + real(chunk[1]));
-        };
+        g.sums(g.c, g.b) = Tuple(Expr(0.0), Expr(0.0));
+        const auto add = [&](const Tuple &chunk) { g.sums(g.c, g.b) += Tuple(real(chunk[0]), real(chunk[1])); };
         add(g.full(g.fulls.x, g.c, g.fulls.y, g.b));
         add(g.rest(g.c, g.rests, g.b));
         sums = g.sums;
@@ -151,7 +193,7 @@ public:
     Input<int> channels{"channels"};  // C; the sums have fold * C
     Input<int> fold{"fold"};
     Input<double> count{"count"};     // of elements per channel
-    Output<Func> moments{"moments", {Float(64), Float(64)}, 1};
+    Output<Func> moments{"moments", {Float(64), Float(64), Float(64)}, 1};
 
     void generate() {
         g.type = Halide::type_of<T>();
@@ -159,11 +201,11 @@ public:
         const Expr c = g.blocks.x * channels + g.c, b = g.blocks.y;
         const Expr n = real(s_extent) * real(min(Expr(block_n), n_extent - b * block_n));
         const Expr dk = real(shift(c, b)) - real(shift(g.c, 0));
-        g.total(g.c) = Tuple(Expr(0.0), Expr(0.0));
-        g.total(g.c) += Tuple(sum1(c, b) + n * dk, sum2(c, b) + dk * (2 * sum1(c, b) + n * dk));
+        g.total(g.c) = Tuple(Expr(0.0), Expr(0.0), Expr(0.0));
+        g.total(g.c) += Tuple(sum1(c, b) + n * dk, sum2(c, b) + dk * (2 * sum1(c, b) + n * dk), sum1(c, b) * sum1(c, b) / n);
         const Expr mean_d = g.total(g.c)[0] / count;
         g.moments(g.c) = Tuple(real(shift(g.c, 0)) + mean_d,
-                               at_least_zero(g.total(g.c)[1] - g.total(g.c)[0] * mean_d));
+                               at_least_zero(g.total(g.c)[1] - g.total(g.c)[0] * mean_d), g.total(g.c)[2]);
         moments = g.moments;
     }
 
@@ -285,6 +327,8 @@ private:
 }  // namespace halnorm
 
 using namespace halnorm;
+HALIDE_REGISTER_GENERATOR(ShiftGenerator<float>, shift_f32)
+HALIDE_REGISTER_GENERATOR(ShiftGenerator<double>, shift_f64)
 HALIDE_REGISTER_GENERATOR(SumsGenerator<float>, sums_f32)
 HALIDE_REGISTER_GENERATOR(SumsGenerator<double>, sums_f64)
 HALIDE_REGISTER_GENERATOR(MergeGenerator<float>, merge_f32)

@@ -15,18 +15,27 @@ namespace halnorm {
 
 enum class Layout { nchw, nhwc };
 
-// Sums of deviations per channel and block of rows; the only stage that reduces over x.
+// Where deviations are counted from, per channel and block of rows: the median of the means of 8 elements at the block's
+// start, middle and end. Near the mean of most data, and no single outlier moves it far.
+struct Shift {
+    Halide::Var c{"c"}, b{"b"};             // channel, block
+    Halide::Func shift{"shift"};            // (c, b), output
+    Halide::Expr row;                       // extent of x in s
+    static constexpr int neighbours = 8;
+    Layout layout = Layout::nchw;
+    Halide::Type type;                      // of x
+};
+
+// Sums of deviations per channel and block: the only stage that reads all of x to reduce it.
 //
-//     shift(c, b)  median of three elements of the block, so that one outlier cannot spoil it
-//     d            x - shift
-//     sums(c, b) = (shift, sum of d, sum of d * d)
+//     d          = x - shift
+//     sums(c, b) = (sum of d, sum of d * d), double
 //
-// A float32 accumulator takes only a few dozen addends before it is added to a double: `full` sums chunk_s consecutive
-// elements of one row, `rest` what remains of chunk_n rows (all of it, where a row is shorter than a chunk).
+// An accumulator of x's type takes only a few dozen addends before it is added to a double: `full` sums chunk_s
+// consecutive elements of one row, `rest` what remains of chunk_n rows (all of it, where a row is shorter than a chunk).
 struct Sums {
     Halide::Var l{"l"}, c{"c"}, b{"b"};     // lane, channel, block
     Halide::Var p{"p"}, n{"n"}, q{"q"};     // part of a row, row; group of chunk_n rows
-    Halide::Func shift{"shift"};            // (c, b)
     Halide::Func full_lanes{"full_lanes"};  // (l, p, c, n, b) = (sum d, sum d^2), x's type; update(0) over in_full
     Halide::Func full{"full"};              // (p, c, n, b); update(0) over full_lane
     Halide::Func rest_lanes{"rest_lanes"};  // (l, c, q, b), likewise; update(0) over in_rest = (vector,
@@ -45,13 +54,15 @@ struct Sums {
     static constexpr int chunk_unit = 64;   // chunk_s is a multiple of this
 };
 
-// Blocks of one channel to its mean and M2 = sum((x - mean)^2), by Chan's formula in double. Where the caller folds f
-// rows into one row of f * C channels, blocks (c, b), (C + c, b) ... belong to channel c.
+// Blocks of one channel to its mean and M2 = sum((x - mean)^2), by Chan's formula in double. excess is how much larger the
+// sums of squares were than the blocks' own M2 because a shift is not its block's mean: errors of the sums grow by the
+// factor 1 + excess / M2. Where the caller folds f rows into one row of f * C channels, blocks (c, b), (C + c, b) ...
+// belong to channel c.
 struct Merge {
     Halide::Var c{"c"};
     Halide::RDom blocks;                    // (fold, block)
     Halide::Func total{"total"};            // (c); update(0) over blocks
-    Halide::Func moments{"moments"};        // (c) = (mean, m2), output
+    Halide::Func moments{"moments"};        // (c) = (mean, m2, excess), output
     Halide::Type type;
 };
 

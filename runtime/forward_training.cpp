@@ -10,7 +10,7 @@ namespace {
 
 struct Pieces {
     SumsArrays sums;
-    double *mean, *m2, *inv_std;
+    double *mean, *m2, *excess, *inv_std;
     Coefficients coefficients;
     void *gamma, *beta, *moving_mean, *moving_variance;  // filled where the caller gives none
 };
@@ -19,7 +19,7 @@ Pieces take_pieces(const Plan &plan, Workspace &workspace) {
     const size_t channels = static_cast<size_t>(plan.channels()), bytes = channels * plan.element();
     Pieces p;
     p.sums = take_sums(plan, workspace);
-    for (double **array : {&p.mean, &p.m2, &p.inv_std}) *array = workspace.take<double>(channels * sizeof(double));
+    for (double **array : {&p.mean, &p.m2, &p.excess, &p.inv_std}) *array = workspace.take<double>(channels * sizeof(double));
     p.coefficients = take_coefficients(plan, workspace);
     for (void **array : {&p.gamma, &p.beta, &p.moving_mean, &p.moving_variance}) *array = workspace.take(bytes);
     return p;
@@ -30,7 +30,7 @@ struct Call {
     const void *x;
     void *y;
     SumsArrays sums;
-    double *mean, *m2;
+    Moments moments;
     BatchArrays batch;
     Coefficients coefficients;
     std::atomic<int> code{0};
@@ -38,25 +38,16 @@ struct Call {
     void note(int result) {
         if (result != 0) code.store(result, std::memory_order_relaxed);
     }
-    int finish_channels(int64_t c, int64_t channels) {
-        const int code = run_merge(plan, c, channels, sums, mean, m2);
-        return code != 0 ? code : run_batch_coefficients(plan, c, channels, batch, coefficients);
-    }
 };
 
 // A group of channels through all stages.
 void channel_task(void *argument, int64_t index) {
     Call &call = *static_cast<Call *>(argument);
     const Slice slice = call.plan.reduce_slice(index);
-    int code = run_sums(call.plan, call.x, slice, call.sums);
-    if (code == 0) code = call.finish_channels(slice.c, slice.channels);
+    int code = reduce_slice(call.plan, call.x, slice, call.sums, call.moments);
+    if (code == 0) code = run_batch_coefficients(call.plan, slice.c, slice.channels, call.batch, call.coefficients);
     if (code == 0) code = run_normalize(call.plan, call.x, call.y, slice, call.coefficients);
     call.note(code);
-}
-
-void sums_task(void *argument, int64_t index) {
-    Call &call = *static_cast<Call *>(argument);
-    call.note(run_sums(call.plan, call.x, call.plan.reduce_slice(index), call.sums));
 }
 
 void normalize_task(void *argument, int64_t index) {
@@ -64,18 +55,16 @@ void normalize_task(void *argument, int64_t index) {
     call.note(run_normalize(call.plan, call.x, call.y, call.plan.reduce_slice(index), call.coefficients));
 }
 
-void run(Call &call) {
+int run(Call &call) {
     const Plan &plan = call.plan;
-    const halnorm_config &config = *plan.config;
-    if (plan.by_channel) {
-        parallel_for(config, plan.elements(), plan.reduce_tasks(), channel_task, &call);
-        return;
+    const Task task = plan.by_channel ? channel_task : normalize_task;
+    if (!plan.by_channel) {
+        int code = reduce_all(plan, call.x, call.sums, call.moments);
+        if (code == 0) code = run_batch_coefficients(plan, 0, plan.channels(), call.batch, call.coefficients);
+        if (code != 0) return code;
     }
-    parallel_for(config, plan.elements(), plan.reduce_tasks(), sums_task, &call);
-    if (call.code.load(std::memory_order_relaxed) == 0) call.note(call.finish_channels(0, plan.channels()));
-    if (call.code.load(std::memory_order_relaxed) == 0) {
-        parallel_for(config, plan.elements(), plan.reduce_tasks(), normalize_task, &call);
-    }
+    parallel_for(*plan.config, plan.elements(), plan.reduce_tasks(), task, &call);
+    return call.code.load(std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -146,9 +135,8 @@ halnorm_status halnorm_forward_training(const halnorm_config *config, const haln
                                const_cast<void *>(given_or_filled(plan, moving_mean, p.moving_mean, 0)),
                                const_cast<void *>(given_or_filled(plan, moving_variance, p.moving_variance, 1)),
                                saved_inv_std != nullptr ? saved_inv_std : p.inv_std};
-    Call call{plan, x->data, y->data, p.sums, mean, p.m2, batch, p.coefficients};
-    run(call);
-    return kernel_status(plan, call.code.load(std::memory_order_relaxed));
+    Call call{plan, x->data, y->data, p.sums, {mean, p.m2, p.excess}, batch, p.coefficients};
+    return kernel_status(plan, run(call));
 }
 
 }  // extern "C"

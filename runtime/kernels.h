@@ -12,10 +12,12 @@ enum KernelLayout { kernel_nchw = 0, kernel_nhwc = 1 };  // s, or c, has stride 
 
 // Arguments in the order of the generators' inputs and outputs (generators/batch_norm.cpp). T is float or double.
 using Buffer = struct halide_buffer_t;
-using SumsKernel = int (*)(Buffer *x, int32_t block_n, int32_t chunk_s, int32_t chunk_n, Buffer *shift, Buffer *sum1,
+using ShiftKernel = int (*)(Buffer *x, int32_t block_n, Buffer *shift);
+using SumsKernel = int (*)(Buffer *x, Buffer *shift, int32_t block_n, int32_t chunk_s, int32_t chunk_n, Buffer *sum1,
                            Buffer *sum2);
 using MergeKernel = int (*)(Buffer *shift, Buffer *sum1, Buffer *sum2, int32_t s_extent, int32_t n_extent,
-                            int32_t block_n, int32_t channels, int32_t fold, double count, Buffer *mean, Buffer *m2);
+                            int32_t block_n, int32_t channels, int32_t fold, double count, Buffer *mean, Buffer *m2,
+                            Buffer *excess);
 using BatchCoefficientsKernel = int (*)(Buffer *mean, Buffer *m2, Buffer *gamma, Buffer *beta, Buffer *moving_mean,
                                         Buffer *moving_variance, double count, double epsilon, double momentum,
                                         double estimator_count, double prescale, double preshift, Buffer *inv_std,
@@ -28,12 +30,14 @@ template<typename T>
 using NormalizeKernel = int (*)(Buffer *x, Buffer *center, Buffer *scale, Buffer *offset, int32_t form, T slope,
                                 T lower, T upper, T alpha, Buffer *y);
 
-struct SumsRow { SumsKernel f32[2], f64[2]; };  // [KernelLayout]
+struct ShiftRow { ShiftKernel f32[2], f64[2]; };  // [KernelLayout]
+struct SumsRow { SumsKernel f32[2], f64[2]; };
 struct MergeRow { MergeKernel f32, f64; };
 struct BatchCoefficientsRow { BatchCoefficientsKernel f32, f64; };
 struct MovingCoefficientsRow { MovingCoefficientsKernel f32, f64; };
 struct NormalizeRow { NormalizeKernel<float> f32[2]; NormalizeKernel<double> f64[2]; };
 
+extern const ShiftRow shift_kernels[];
 extern const SumsRow sums_kernels[];
 extern const MergeRow merge_kernels[];
 extern const BatchCoefficientsRow batch_coefficients_kernels[];

@@ -54,13 +54,13 @@ bool folds(const Region &r) {
            contiguous(r.c.stride_x, r.n.stride_x) && contiguous(r.c.stride_y, r.n.stride_y);
 }
 
-// Chunks of about 1024 elements of a long row, such that little remains; rows up to that length are not cut.
+// Rows of up to 512 elements are not cut. Longer ones are cut into chunks of up to 1024 such that little remains.
 int64_t choose_chunk_s(int64_t s) {
-    if (s < 1024) return ceil_div(s + 1, chunk_unit) * chunk_unit;
-    int64_t best = 16 * chunk_unit;
-    for (int64_t units = 24; units >= 7; units--) {
+    if (s <= 512) return 9 * chunk_unit;
+    int64_t best = 0;
+    for (int64_t units = 16; units >= 7; units--) {
         const int64_t chunk = units * chunk_unit;
-        if (s % chunk < s % best) best = chunk;
+        if (chunk <= s && (best == 0 || s % chunk < s % best)) best = chunk;
     }
     return best;
 }
@@ -177,7 +177,8 @@ halnorm_status make_plan(const halnorm_config *config, const halnorm_tensor *x, 
     plan->blocks = ceil_div(n, plan->block_n);
     if (r.layout == kernel_nchw) {
         plan->chunk_s = choose_chunk_s(s);
-        plan->chunk_n = clamp(1024 / s, 1, accumulator_addends);
+        const int64_t rest = s % plan->chunk_s;
+        plan->chunk_n = clamp(512 / (rest == 0 ? 1 : rest), 1, accumulator_addends);
     } else {
         plan->chunk_s = chunk_unit;
         plan->chunk_n = clamp(accumulator_addends / (s % chunk_unit == 0 ? 1 : s % chunk_unit), 1, accumulator_addends);

@@ -1,4 +1,7 @@
+#include <atomic>
+
 #include "buffers.h"
+#include "parallel.h"
 #include "stages.h"
 
 namespace halnorm {
@@ -7,6 +10,99 @@ namespace {
 View<2> sums_view(const Plan &plan, halnorm_dtype dtype, const void *data, int64_t c, int64_t channels, int64_t block,
                   int64_t blocks) {
     return View<2>(plan, dtype, data, {{c, channels, 1}, {block, blocks, plan.width()}});
+}
+
+// The blocks of a slice. Blocks count from the first row of x, so kernels are shown all rows of x.
+struct Blocks {
+    Blocks(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums) :
+        first(slice.n / plan.block_n), count((slice.rows + plan.block_n - 1) / plan.block_n),
+        in(tensor_view(plan, x, {slice.c, slice.channels, 0, plan.region.n.extent}, &Axis::stride_x)),
+        shift(sums_view(plan, plan.region.dtype, sums.shift, slice.c, slice.channels, first, count)),
+        sum1(sums_view(plan, HALNORM_FLOAT64, sums.sum1, slice.c, slice.channels, first, count)),
+        sum2(sums_view(plan, HALNORM_FLOAT64, sums.sum2, slice.c, slice.channels, first, count)) {}
+    int64_t first, count;
+    View<3> in;
+    View<2> shift, sum1, sum2;
+};
+
+int run_shift(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums) {
+    Blocks b(plan, x, slice, sums);
+    const ShiftRow &row = shift_kernels[plan.variant];
+    const ShiftKernel kernel = (plan.region.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)[plan.region.layout];
+    return kernel(&b.in, static_cast<int32_t>(plan.block_n), &b.shift);
+}
+
+int run_sums(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums) {
+    Blocks b(plan, x, slice, sums);
+    const SumsRow &row = sums_kernels[plan.variant];
+    const SumsKernel kernel = (plan.region.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)[plan.region.layout];
+    return kernel(&b.in, &b.shift, static_cast<int32_t>(plan.block_n), static_cast<int32_t>(plan.chunk_s),
+                  static_cast<int32_t>(plan.chunk_n), &b.sum1, &b.sum2);
+}
+
+int run_merge(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &sums, const Moments &moments) {
+    const int64_t width = plan.fold == 1 ? channels : plan.width();
+    const auto view = [&](halnorm_dtype dtype, const void *data) {
+        return sums_view(plan, dtype, data, c, width, 0, plan.blocks);
+    };
+    View<2> shift = view(plan.region.dtype, sums.shift);
+    View<2> sum1 = view(HALNORM_FLOAT64, sums.sum1), sum2 = view(HALNORM_FLOAT64, sums.sum2);
+    View<1> mean = array_view(plan, HALNORM_FLOAT64, moments.mean, c, channels);
+    View<1> m2 = array_view(plan, HALNORM_FLOAT64, moments.m2, c, channels);
+    View<1> excess = array_view(plan, HALNORM_FLOAT64, moments.excess, c, channels);
+    const MergeRow &row = merge_kernels[plan.variant];
+    const MergeKernel kernel = plan.region.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32;
+    return kernel(&shift, &sum1, &sum2, static_cast<int32_t>(plan.region.s.extent),
+                  static_cast<int32_t>(plan.region.n.extent), static_cast<int32_t>(plan.block_n),
+                  static_cast<int32_t>(plan.channels()), static_cast<int32_t>(plan.fold),
+                  static_cast<double>(plan.count()), &mean, &m2, &excess);
+}
+
+template<typename T>
+void set_shift(const Plan &plan, void *shift, int64_t c, double mean) {
+    const int64_t channels = plan.channels(), all = plan.width() * plan.blocks;
+    for (int64_t i = c; i < all; i += plan.fold == 1 ? plan.width() : channels) {
+        static_cast<T *>(shift)[i] = static_cast<T>(mean);
+    }
+}
+
+// Shifts of the channels whose sums of squares are more than twice their M2 become their means. No other channel is
+// touched: summed again it has the same bits, so a channel's result never depends on its neighbours.
+bool recenter(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &sums, const Moments &moments) {
+    if (plan.device != VariantDevice::cpu) return false;  // the numbers are on the device
+    bool any = false;
+    for (int64_t k = c; k < c + channels; k++) {
+        if (!(moments.excess[k] > moments.m2[k])) continue;
+        any = true;
+        if (plan.region.dtype == HALNORM_FLOAT64) {
+            set_shift<double>(plan, sums.shift, k, moments.mean[k]);
+        } else {
+            set_shift<float>(plan, sums.shift, k, moments.mean[k]);
+        }
+    }
+    return any;
+}
+
+struct Sweep {
+    const Plan &plan;
+    const void *x;
+    const SumsArrays &sums;
+    bool with_shift;
+    std::atomic<int> code{0};
+};
+
+void sweep_task(void *argument, int64_t index) {
+    Sweep &sweep = *static_cast<Sweep *>(argument);
+    const Slice slice = sweep.plan.reduce_slice(index);
+    int code = sweep.with_shift ? run_shift(sweep.plan, sweep.x, slice, sweep.sums) : 0;
+    if (code == 0) code = run_sums(sweep.plan, sweep.x, slice, sweep.sums);
+    if (code != 0) sweep.code.store(code, std::memory_order_relaxed);
+}
+
+int sweep_all(const Plan &plan, const void *x, const SumsArrays &sums, bool with_shift) {
+    Sweep sweep{plan, x, sums, with_shift};
+    parallel_for(*plan.config, plan.elements(), plan.reduce_tasks(), sweep_task, &sweep);
+    return sweep.code.load(std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -20,36 +116,21 @@ SumsArrays take_sums(const Plan &plan, Workspace &workspace) {
     return sums;
 }
 
-int run_sums(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums) {
-    // Blocks count from the first row of x, so x is shown whole in n.
-    View<3> in = tensor_view(plan, x, {slice.c, slice.channels, 0, plan.region.n.extent}, &Axis::stride_x);
-    const int64_t block = slice.n / plan.block_n, blocks = (slice.rows + plan.block_n - 1) / plan.block_n;
-    const auto view = [&](halnorm_dtype dtype, const void *data) {
-        return sums_view(plan, dtype, data, slice.c, slice.channels, block, blocks);
-    };
-    View<2> shift = view(plan.region.dtype, sums.shift);
-    View<2> sum1 = view(HALNORM_FLOAT64, sums.sum1), sum2 = view(HALNORM_FLOAT64, sums.sum2);
-    const SumsRow &row = sums_kernels[plan.variant];
-    const SumsKernel kernel = (plan.region.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)[plan.region.layout];
-    return kernel(&in, static_cast<int32_t>(plan.block_n), static_cast<int32_t>(plan.chunk_s),
-                  static_cast<int32_t>(plan.chunk_n), &shift, &sum1, &sum2);
+int reduce_slice(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums, const Moments &moments) {
+    int code = run_shift(plan, x, slice, sums);
+    if (code == 0) code = run_sums(plan, x, slice, sums);
+    if (code == 0) code = run_merge(plan, slice.c, slice.channels, sums, moments);
+    if (code != 0 || !recenter(plan, slice.c, slice.channels, sums, moments)) return code;
+    code = run_sums(plan, x, slice, sums);
+    return code != 0 ? code : run_merge(plan, slice.c, slice.channels, sums, moments);
 }
 
-int run_merge(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &sums, double *mean, double *m2) {
-    const int64_t width = plan.fold == 1 ? channels : plan.width();
-    const auto view = [&](halnorm_dtype dtype, const void *data) {
-        return sums_view(plan, dtype, data, c, width, 0, plan.blocks);
-    };
-    View<2> shift = view(plan.region.dtype, sums.shift);
-    View<2> sum1 = view(HALNORM_FLOAT64, sums.sum1), sum2 = view(HALNORM_FLOAT64, sums.sum2);
-    View<1> out_mean = array_view(plan, HALNORM_FLOAT64, mean, c, channels);
-    View<1> out_m2 = array_view(plan, HALNORM_FLOAT64, m2, c, channels);
-    const MergeRow &row = merge_kernels[plan.variant];
-    const MergeKernel kernel = plan.region.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32;
-    return kernel(&shift, &sum1, &sum2, static_cast<int32_t>(plan.region.s.extent),
-                  static_cast<int32_t>(plan.region.n.extent), static_cast<int32_t>(plan.block_n),
-                  static_cast<int32_t>(plan.channels()), static_cast<int32_t>(plan.fold),
-                  static_cast<double>(plan.count()), &out_mean, &out_m2);
+int reduce_all(const Plan &plan, const void *x, const SumsArrays &sums, const Moments &moments) {
+    int code = sweep_all(plan, x, sums, true);
+    if (code == 0) code = run_merge(plan, 0, plan.channels(), sums, moments);
+    if (code != 0 || !recenter(plan, 0, plan.channels(), sums, moments)) return code;
+    code = sweep_all(plan, x, sums, false);
+    return code != 0 ? code : run_merge(plan, 0, plan.channels(), sums, moments);
 }
 
 }  // namespace halnorm

@@ -11,6 +11,9 @@ struct SumsArrays {
     void *shift;
     double *sum1, *sum2;
 };
+struct Moments {
+    double *mean, *m2, *excess;  // per channel
+};
 struct Coefficients {
     void *center, *scale, *offset;  // per folded channel
 };
@@ -24,9 +27,11 @@ struct BatchArrays {
 SumsArrays take_sums(const Plan &plan, Workspace &workspace);
 Coefficients take_coefficients(const Plan &plan, Workspace &workspace);
 
-// `sums` over a slice of whole blocks, then, once all blocks of the channels are there, `merge`.
-int run_sums(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums);
-int run_merge(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &sums, double *mean, double *m2);
+// mean and m2 of a slice that holds all rows of its channels (where plan.by_channel), or of the whole tensor, in parallel.
+// Where a shift turns out to be so far from its channel's mean that rounding errors would grow, the channel is summed once
+// more around its mean.
+int reduce_slice(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums, const Moments &moments);
+int reduce_all(const Plan &plan, const void *x, const SumsArrays &sums, const Moments &moments);
 
 // Coefficients of channels [c, c + channels). Where rows are folded, c is 0 and they are repeated for each fold.
 int run_batch_coefficients(const Plan &plan, int64_t c, int64_t channels, const BatchArrays &arrays,

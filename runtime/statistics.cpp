@@ -1,23 +1,19 @@
-#include <atomic>
-
-#include "parallel.h"
 #include "stages.h"
 #include "status.h"
 
 namespace halnorm {
 namespace {
 
-struct Call {
-    const Plan &plan;
-    const void *x;
+struct Pieces {
     SumsArrays sums;
-    std::atomic<int> code{0};
+    double *excess;
 };
 
-void sums_task(void *argument, int64_t index) {
-    Call &call = *static_cast<Call *>(argument);
-    const int code = run_sums(call.plan, call.x, call.plan.reduce_slice(index), call.sums);
-    if (code != 0) call.code.store(code, std::memory_order_relaxed);
+Pieces take_pieces(const Plan &plan, Workspace &workspace) {
+    Pieces p;
+    p.sums = take_sums(plan, workspace);
+    p.excess = workspace.take<double>(static_cast<size_t>(plan.channels()) * sizeof(double));
+    return p;
 }
 
 }  // namespace
@@ -32,7 +28,7 @@ halnorm_status halnorm_statistics_workspace(const halnorm_config *config, const 
     Plan plan;
     HALNORM_TRY(make_plan(config, x, nullptr, false, &plan));
     Workspace workspace(nullptr, 0);
-    take_sums(plan, workspace);
+    take_pieces(plan, workspace);
     *bytes = plan.region.empty() ? 0 : workspace.used();
     return HALNORM_OK;
 }
@@ -55,7 +51,7 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
     };
     HALNORM_TRY(check_ranges(ranges, 5, 0, 0, false));
     Workspace pieces(workspace, workspace_bytes);
-    const SumsArrays sums = take_sums(plan, pieces);
+    const Pieces p = take_pieces(plan, pieces);
     if (plan.region.empty()) {
         *count = 0;
         fill_doubles(plan, mean, 0);
@@ -64,11 +60,7 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
     }
     HALNORM_TRY(pieces.check());
     *count = plan.count();
-    Call call{plan, x->data, sums};
-    parallel_for(*config, plan.elements(), plan.reduce_tasks(), sums_task, &call);
-    int code = call.code.load(std::memory_order_relaxed);
-    if (code == 0) code = run_merge(plan, 0, plan.channels(), sums, mean, m2);
-    return kernel_status(plan, code);
+    return kernel_status(plan, reduce_all(plan, x->data, p.sums, {mean, m2, p.excess}));
 }
 
 halnorm_status halnorm_statistics_merge(int64_t num_channels, int64_t *count, double *mean, double *m2,

@@ -49,6 +49,11 @@ void nhwc(Sums &g, int V) {
 
 }  // namespace
 
+void schedule(Shift &g, const Target &target) {
+    // In NCHW channels are far apart in memory, and side by side they would be gathered.
+    if (g.layout == Layout::nhwc) g.shift.vectorize(g.c, target.natural_vector_size(g.type), tail);
+}
+
 void schedule(Sums &g, const Target &target) {
     const int lanes = target.natural_vector_size(g.type);
     g.layout == Layout::nchw ? nchw(g, lanes) : nhwc(g, lanes);

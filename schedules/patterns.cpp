@@ -21,6 +21,11 @@ bool cheap(ActivationForm form) {
 
 }  // namespace
 
+void shift_by_row(Shift &g) {
+    // Channels are far apart in memory: gathers of vectors of them took 28 KB of code and were slower than plain loads.
+    g.shift.specialize(g.row >= Shift::neighbours);
+}
+
 void sums_by_row(Sums &g, const RowTuning &t) {
     Var co("co"), ci("ci"), lo("lo"), li("li");
     const auto tail = tail_of(t.masked_tails);
@@ -42,8 +47,6 @@ void sums_by_row(Sums &g, const RowTuning &t) {
     };
     for (int row : t.constant_rows) walk(g.sums.update(1).specialize(g.row == row));
     walk(g.sums.update(1));
-    Func shift = g.shift.in(g.rest_lanes);
-    on_stack(shift.compute_at(g.sums, co));
     on_stack(g.rest.compute_at(g.sums, g.rests));
     g.rest.update().reorder(g.rest_lane, g.c).atomic().vectorize(g.rest_lane);
     on_stack(g.rest_lanes.compute_at(g.sums, g.rests));
@@ -95,8 +98,6 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
         panel(g.sums.update(1).specialize(g.width % (vectors * t.V) == 0), vectors, TailStrategy::RoundUp);
     }
     panel(g.sums.update(1), 1, tail);
-    Func shift = g.shift.in(g.rest_lanes);
-    on_stack(shift.compute_at(g.sums, co));
     on_stack(g.rest_lanes.compute_at(g.sums, g.rests));
     g.rest_lanes.update(0).reorder(g.c, g.l, g.in_rest.x, g.in_rest.y).vectorize(g.c, t.V, tail);
     g.rest_lanes.update(1).reorder(g.c, g.l, g.in_tail);

@@ -15,6 +15,7 @@ struct RowTuning {
     bool masked_tails;               // the machine has masked loads and stores
     std::vector<int> constant_rows;  // row lengths that are worth code of their own
 };
+void shift_by_row(Shift &g);
 void sums_by_row(Sums &g, const RowTuning &t);
 void normalize_by_row(Normalize &g, const RowTuning &t);
 

@@ -7,6 +7,7 @@
 
 namespace halnorm {
 
+void schedule(Shift &, const Halide::Target &);
 void schedule(Sums &, const Halide::Target &);
 void schedule(Merge &, const Halide::Target &);
 void schedule(BatchCoefficients &, const Halide::Target &);

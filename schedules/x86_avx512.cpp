@@ -22,6 +22,11 @@ PanelTuning panels(const Target &target, Halide::Type type) {
 
 }  // namespace
 
+void schedule(Shift &g, const Target &target) {
+    if (g.layout == Layout::nchw) return shift_by_row(g);
+    by_channel(g.shift, g.c, target.natural_vector_size(g.type), true);
+}
+
 void schedule(Sums &g, const Target &target) {
     g.layout == Layout::nchw ? sums_by_row(g, rows(target, g.type)) : sums_by_panel(g, panels(target, g.type));
 }
