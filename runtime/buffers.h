@@ -47,8 +47,8 @@ inline View<1> array_view(const Plan &plan, halnorm_dtype dtype, const void *dat
 }
 
 // Slice of x, or of y. Kernels see coordinates of the whole, so a slice of x and one of y agree.
-inline View<3> tensor_view(const Plan &plan, const void *data, const Slice &slice, int64_t Axis::*stride) {
-    const Region &r = plan.region;
+inline View<3> tensor_view(const Plan &plan, const Region &r, const void *data, const Slice &slice,
+                           int64_t Axis::*stride) {
     return View<3>(plan, r.dtype, data,
                    {{0, r.s.extent, r.s.*stride}, {slice.c, slice.channels, r.c.*stride}, {slice.n, slice.rows, r.n.*stride}});
 }

@@ -49,7 +49,7 @@ halnorm_status halnorm_forward_inference_workspace(const halnorm_config *config,
     HALNORM_TRY(make_plan(config, x, nullptr, false, &plan));
     Workspace workspace(nullptr, 0);
     take_pieces(plan, workspace);
-    *bytes = plan.region.empty() ? 0 : workspace.used();
+    *bytes = plan.reduce.empty() ? 0 : workspace.used();
     return HALNORM_OK;
 }
 
@@ -74,7 +74,7 @@ halnorm_status halnorm_forward_inference(const halnorm_config *config, const hal
         {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes, 1, true},
     };
     HALNORM_TRY(check_ranges(ranges, 7, 0, 1, same_strides(*x, *y)));
-    if (plan.region.empty()) return kernel_status(plan, 0);
+    if (plan.reduce.empty()) return kernel_status(plan, 0);
     Workspace pieces(workspace, workspace_bytes);
     const Pieces p = take_pieces(plan, pieces);
     HALNORM_TRY(pieces.check());

@@ -46,24 +46,26 @@ void channel_task(void *argument, int64_t index) {
     const Slice slice = call.plan.reduce_slice(index);
     int code = reduce_slice(call.plan, call.x, slice, call.sums, call.moments);
     if (code == 0) code = run_batch_coefficients(call.plan, slice.c, slice.channels, call.batch, call.coefficients);
-    if (code == 0) code = run_normalize(call.plan, call.x, call.y, slice, call.coefficients);
+    const Slice all = call.plan.apply_all(slice.c, slice.channels);
+    if (code == 0) code = run_normalize(call.plan, call.x, call.y, all, call.coefficients);
     call.note(code);
 }
 
 void normalize_task(void *argument, int64_t index) {
     Call &call = *static_cast<Call *>(argument);
-    call.note(run_normalize(call.plan, call.x, call.y, call.plan.reduce_slice(index), call.coefficients));
+    call.note(run_normalize(call.plan, call.x, call.y, call.plan.apply_slice(index), call.coefficients));
 }
 
 int run(Call &call) {
     const Plan &plan = call.plan;
-    const Task task = plan.by_channel ? channel_task : normalize_task;
-    if (!plan.by_channel) {
+    if (plan.by_channel) {
+        parallel_for(*plan.config, plan.elements(), plan.reduce_tasks(), channel_task, &call);
+    } else {
         int code = reduce_all(plan, call.x, call.sums, call.moments);
         if (code == 0) code = run_batch_coefficients(plan, 0, plan.channels(), call.batch, call.coefficients);
         if (code != 0) return code;
+        parallel_for(*plan.config, plan.elements(), plan.apply_tasks(), normalize_task, &call);
     }
-    parallel_for(*plan.config, plan.elements(), plan.reduce_tasks(), task, &call);
     return call.code.load(std::memory_order_relaxed);
 }
 
@@ -80,7 +82,7 @@ halnorm_status halnorm_forward_training_workspace(const halnorm_config *config, 
     HALNORM_TRY(make_plan(config, x, nullptr, false, &plan));
     Workspace workspace(nullptr, 0);
     take_pieces(plan, workspace);
-    *bytes = plan.region.empty() ? 0 : workspace.used();
+    *bytes = plan.reduce.empty() ? 0 : workspace.used();
     return HALNORM_OK;
 }
 
@@ -115,17 +117,16 @@ halnorm_status halnorm_forward_training(const halnorm_config *config, const haln
     HALNORM_TRY(check_ranges(ranges, 9, 0, 1, same_strides(*x, *y)));
     Workspace pieces(workspace, workspace_bytes);
     const Pieces p = take_pieces(plan, pieces);
-    if (!plan.region.empty()) HALNORM_TRY(pieces.check());
+    if (!plan.reduce.empty()) HALNORM_TRY(pieces.check());
 
     if (plan.count() <= 1) {
         if (saved_mean != nullptr) {
             fill_doubles(plan, saved_mean, 0);
             fill_doubles(plan, saved_inv_std, 0);
         }
-        if (plan.region.empty()) return kernel_status(plan, 0);
+        if (plan.reduce.empty()) return kernel_status(plan, 0);
         identity_coefficients(plan, p.coefficients);
-        return kernel_status(plan, run_normalize(plan, x->data, y->data, {0, plan.width(), 0, plan.region.n.extent},
-                                                 p.coefficients));
+        return kernel_status(plan, run_normalize(plan, x->data, y->data, plan.apply_all(0, plan.apply.width()), p.coefficients));
     }
     double *const mean = saved_mean != nullptr ? saved_mean : p.mean;
     const BatchArrays batch = {mean,

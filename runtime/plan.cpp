@@ -48,7 +48,7 @@ int64_t choose_fold(int64_t channels, int64_t rows) {
     return best;
 }
 
-bool folds(const Region &r) {
+bool can_fold(const Region &r) {
     const auto contiguous = [&](int64_t c, int64_t n) { return c == 1 && n == r.c.extent; };
     return r.layout == kernel_nhwc && r.s.extent == 1 && r.n.extent > 1 && r.c.extent > 1 &&
            contiguous(r.c.stride_x, r.n.stride_x) && contiguous(r.c.stride_y, r.n.stride_y);
@@ -63,6 +63,36 @@ int64_t choose_chunk_s(int64_t s) {
         if (chunk <= s && (best == 0 || s % chunk < s % best)) best = chunk;
     }
     return best;
+}
+
+void fold_rows(Region *r) {
+    if (!can_fold(*r)) return;
+    r->fold = choose_fold(r->c.extent, r->n.extent);
+    r->n = {r->n.extent / r->fold, r->n.stride_x * r->fold, r->n.stride_y * r->fold};
+    r->c.extent *= r->fold;
+}
+
+void cut_reduction(Plan *plan) {
+    const Region &r = plan->reduce;
+    const int64_t s = r.s.extent, n = r.n.extent, element = static_cast<int64_t>(plan->element());
+    plan->group = clamp(group_bytes / (s * n * element), 1, r.width());
+    if (plan->group > 16) plan->group -= plan->group % 16;
+
+    // Few and large channels would keep most threads idle and do not fit the cache anyway.
+    const bool few = r.width() < 16 && plan->group == 1 && n >= 16;
+    plan->by_channel = r.layout == kernel_nchw && !few;
+    if (r.layout == kernel_nchw) {
+        plan->block_n = plan->by_channel ? n : clamp(group_bytes / (s * element), 1, n);
+        plan->chunk_s = choose_chunk_s(s);
+        const int64_t rest = s % plan->chunk_s;
+        plan->chunk_n = clamp(512 / (rest == 0 ? 1 : rest), 1, accumulator_addends);
+    } else {
+        plan->block_n = clamp(clamp(65536 / (r.width() * s), 128 / clamp(s, 1, 128), 512), 1, n);
+        plan->chunk_s = chunk_unit;
+        const int64_t rest = s % chunk_unit;
+        plan->chunk_n = clamp(accumulator_addends / (rest == 0 ? 1 : rest), 1, accumulator_addends);
+    }
+    plan->blocks = ceil_div(n, plan->block_n);
 }
 
 halnorm_status check_config(const halnorm_config *config) {
@@ -108,33 +138,37 @@ int64_t Plan::reduce_tasks() const {
 Slice Plan::reduce_slice(int64_t task) const {
     if (by_channel) {
         const int64_t c = task * group;
-        return {c, clamp(channels() - c, 0, group), 0, region.n.extent};
+        return {c, clamp(channels() - c, 0, group), 0, reduce.n.extent};
     }
     const int64_t n = task * block_n;
-    return {0, width(), n, clamp(region.n.extent - n, 0, block_n)};
+    return {0, reduce.width(), n, clamp(reduce.n.extent - n, 0, block_n)};
 }
 
-// Inference has no reduction to follow: NCHW is cut along rows first and then channels, in the order of memory.
+// Cut along rows first and then, in NCHW, along channels: the order of memory.
 int64_t Plan::apply_tasks() const {
-    const int64_t row = region.s.extent * width();
-    if (region.layout == kernel_nchw && row > apply_elements) {
-        const int64_t cut = clamp(apply_elements / region.s.extent, 1, width());
-        return region.n.extent * ceil_div(width(), cut);
+    const int64_t row = apply.s.extent * apply.width();
+    if (apply.layout == kernel_nchw && row > apply_elements) {
+        const int64_t cut = clamp(apply_elements / apply.s.extent, 1, apply.width());
+        return apply.n.extent * ceil_div(apply.width(), cut);
     }
-    return ceil_div(region.n.extent, clamp(apply_elements / row, 1, region.n.extent));
+    return ceil_div(apply.n.extent, clamp(apply_elements / row, 1, apply.n.extent));
 }
 
 Slice Plan::apply_slice(int64_t task) const {
-    const int64_t row = region.s.extent * width();
-    if (region.layout == kernel_nchw && row > apply_elements) {
-        const int64_t cut = clamp(apply_elements / region.s.extent, 1, width());
-        const int64_t cuts = ceil_div(width(), cut);
+    const int64_t row = apply.s.extent * apply.width();
+    if (apply.layout == kernel_nchw && row > apply_elements) {
+        const int64_t cut = clamp(apply_elements / apply.s.extent, 1, apply.width());
+        const int64_t cuts = ceil_div(apply.width(), cut);
         const int64_t c = task % cuts * cut;
-        return {c, clamp(width() - c, 0, cut), task / cuts, 1};
+        return {c, clamp(apply.width() - c, 0, cut), task / cuts, 1};
     }
-    const int64_t rows = clamp(apply_elements / row, 1, region.n.extent);
+    const int64_t rows = clamp(apply_elements / row, 1, apply.n.extent);
     const int64_t n = task * rows;
-    return {0, width(), n, clamp(region.n.extent - n, 0, rows)};
+    return {0, apply.width(), n, clamp(apply.n.extent - n, 0, rows)};
+}
+
+Slice Plan::apply_all(int64_t c, int64_t some_channels) const {
+    return {c, some_channels, 0, apply.n.extent};
 }
 
 halnorm_status make_plan(const halnorm_config *config, const halnorm_tensor *x, const halnorm_tensor *y, bool with_data,
@@ -142,47 +176,23 @@ halnorm_status make_plan(const halnorm_config *config, const halnorm_tensor *x, 
     HALNORM_TRY(check_config(config));
     plan->config = config;
     HALNORM_TRY(activation_scalars(*config, &plan->activation));
-    HALNORM_TRY(fold(*config, x, y, with_data, &plan->region));
+    HALNORM_TRY(fold(*config, x, y, with_data, &plan->apply));
+    if (y != nullptr) {
+        HALNORM_TRY(fold(*config, x, nullptr, with_data, &plan->reduce));
+    } else {
+        plan->reduce = plan->apply;
+    }
     HALNORM_TRY(choose_variant(*config, x->device, &plan->variant));
     plan->device = variants[plan->variant].device;
-
-    Region &r = plan->region;
-    plan->fold = 1;
-    if (r.empty()) {
+    plan->dtype = x->dtype;
+    if (plan->reduce.empty()) {
         plan->block_n = plan->blocks = plan->chunk_s = plan->chunk_n = plan->group = 1;
         plan->by_channel = true;
         return HALNORM_OK;
     }
-    if (folds(r)) {
-        const int64_t f = choose_fold(r.c.extent, r.n.extent);
-        plan->fold = f;
-        r.n = {r.n.extent / f, r.n.stride_x * f, r.n.stride_y * f};
-        r.c.extent *= f;
-    }
-    const int64_t s = r.s.extent, n = r.n.extent;
-    const int64_t channel_bytes = s * n * static_cast<int64_t>(plan->element());
-    plan->group = clamp(group_bytes / channel_bytes, 1, r.c.extent);
-    if (plan->group > 16) plan->group -= plan->group % 16;
-
-    // Few and large channels would keep most threads idle and do not fit the cache anyway.
-    const bool few = ceil_div(r.c.extent, plan->group) < 16 && plan->group == 1 && n >= 16;
-    plan->by_channel = r.layout == kernel_nchw && !few;
-    if (plan->by_channel) {
-        plan->block_n = n;
-    } else if (r.layout == kernel_nchw) {
-        plan->block_n = clamp(group_bytes / (s * static_cast<int64_t>(plan->element())), 1, n);
-    } else {
-        plan->block_n = clamp(clamp(65536 / (r.c.extent * s), 128 / clamp(s, 1, 128), 512), 1, n);
-    }
-    plan->blocks = ceil_div(n, plan->block_n);
-    if (r.layout == kernel_nchw) {
-        plan->chunk_s = choose_chunk_s(s);
-        const int64_t rest = s % plan->chunk_s;
-        plan->chunk_n = clamp(512 / (rest == 0 ? 1 : rest), 1, accumulator_addends);
-    } else {
-        plan->chunk_s = chunk_unit;
-        plan->chunk_n = clamp(accumulator_addends / (s % chunk_unit == 0 ? 1 : s % chunk_unit), 1, accumulator_addends);
-    }
+    fold_rows(&plan->reduce);
+    fold_rows(&plan->apply);
+    cut_reduction(plan);
     return HALNORM_OK;
 }
 

@@ -22,8 +22,9 @@ struct Plan {
     const halnorm_config *config;
     int32_t variant;
     VariantDevice device;
-    Region region;  // folded: `fold` rows of C channels are one row of fold * C
-    int64_t fold;
+    halnorm_dtype dtype;
+    Region reduce;  // x alone, so that the workspace does not depend on y's strides
+    Region apply;   // x and y
     ActivationScalars activation;
 
     // Reduction: blocks of block_n rows; within a block, chunks (see generators/stages.h).
@@ -34,15 +35,15 @@ struct Plan {
     int64_t group;  // channels per task where by_channel
 
     int64_t channels() const { return config->num_channels; }
-    int64_t width() const { return region.c.extent; }  // fold * channels
-    int64_t count() const { return region.count() * fold; }
+    int64_t count() const { return reduce.s.extent * reduce.n.extent * reduce.fold; }  // elements per channel
     int64_t elements() const { return count() * channels(); }
-    size_t element() const { return size_of(region.dtype); }
+    size_t element() const { return size_of(dtype); }
 
     int64_t reduce_tasks() const;
     Slice reduce_slice(int64_t task) const;
     int64_t apply_tasks() const;
     Slice apply_slice(int64_t task) const;
+    Slice apply_all(int64_t c, int64_t some_channels) const;  // all rows of some channels
 };
 
 // Checks the configuration and the tensors, chooses the variant and cuts the work.

@@ -4,7 +4,7 @@ namespace halnorm {
 
 int run_batch_coefficients(const Plan &plan, int64_t c, int64_t channels, const BatchArrays &a,
                            const Coefficients &coefficients) {
-    const halnorm_dtype dtype = plan.region.dtype;
+    const halnorm_dtype dtype = plan.dtype;
     const auto view = [&](halnorm_dtype type, const void *data) { return array_view(plan, type, data, c, channels); };
     View<1> mean = view(HALNORM_FLOAT64, a.mean), m2 = view(HALNORM_FLOAT64, a.m2);
     View<1> gamma = view(dtype, a.gamma), beta = view(dtype, a.beta);

@@ -11,7 +11,7 @@ namespace halnorm {
 // The first C of fold * C coefficients are there; the others are copies, doubled until all are.
 inline void repeat_coefficients(const Plan &plan, const Coefficients &coefficients) {
     for (void *array : {coefficients.center, coefficients.scale, coefficients.offset}) {
-        const int64_t all = plan.width();
+        const int64_t all = plan.apply.width();
         for (int64_t have = plan.channels(); have < all;) {
             const int64_t more = have < all - have ? have : all - have;
             const size_t bytes = plan.element();

@@ -8,9 +8,10 @@ namespace {
 template<typename T>
 int normalize(const Plan &plan, NormalizeKernel<T> kernel, const void *x, void *y, const Slice &slice,
               const Coefficients &coefficients) {
-    View<3> in = tensor_view(plan, x, slice, &Axis::stride_x), out = tensor_view(plan, y, slice, &Axis::stride_y);
+    View<3> in = tensor_view(plan, plan.apply, x, slice, &Axis::stride_x);
+    View<3> out = tensor_view(plan, plan.apply, y, slice, &Axis::stride_y);
     const auto view = [&](const void *data) {
-        return array_view(plan, plan.region.dtype, data, slice.c, slice.channels);
+        return array_view(plan, plan.dtype, data, slice.c, slice.channels);
     };
     View<1> center = view(coefficients.center), scale = view(coefficients.scale), offset = view(coefficients.offset);
     const ActivationScalars &a = plan.activation;
@@ -26,7 +27,7 @@ void fill(void *values, int64_t count, double value) {
 void fill(const Plan &plan, void *values, int64_t count, double value) {
     if (plan.device != VariantDevice::cpu) {
         fill_device_array(plan, values, count, value);
-    } else if (plan.region.dtype == HALNORM_FLOAT64) {
+    } else if (plan.dtype == HALNORM_FLOAT64) {
         fill<double>(values, count, value);
     } else {
         fill<float>(values, count, value);
@@ -37,13 +38,13 @@ void fill(const Plan &plan, void *values, int64_t count, double value) {
 
 int run_normalize(const Plan &plan, const void *x, void *y, const Slice &slice, const Coefficients &coefficients) {
     const NormalizeRow &row = normalize_kernels[plan.variant];
-    return plan.region.dtype == HALNORM_FLOAT64 ?
-               normalize<double>(plan, row.f64[plan.region.layout], x, y, slice, coefficients) :
-               normalize<float>(plan, row.f32[plan.region.layout], x, y, slice, coefficients);
+    return plan.dtype == HALNORM_FLOAT64 ?
+               normalize<double>(plan, row.f64[plan.apply.layout], x, y, slice, coefficients) :
+               normalize<float>(plan, row.f32[plan.apply.layout], x, y, slice, coefficients);
 }
 
 Coefficients take_coefficients(const Plan &plan, Workspace &workspace) {
-    const size_t bytes = static_cast<size_t>(plan.width()) * plan.element();
+    const size_t bytes = static_cast<size_t>(plan.apply.width()) * plan.element();
     Coefficients coefficients;
     coefficients.center = workspace.take(bytes);
     coefficients.scale = workspace.take(bytes);
@@ -62,9 +63,9 @@ void fill_doubles(const Plan &plan, double *values, double value) {
 }
 
 void identity_coefficients(const Plan &plan, const Coefficients &coefficients) {
-    fill(plan, coefficients.center, plan.width(), 0);
-    fill(plan, coefficients.scale, plan.width(), plan.activation.prescale);
-    fill(plan, coefficients.offset, plan.width(), plan.activation.preshift);
+    fill(plan, coefficients.center, plan.apply.width(), 0);
+    fill(plan, coefficients.scale, plan.apply.width(), plan.activation.prescale);
+    fill(plan, coefficients.offset, plan.apply.width(), plan.activation.preshift);
 }
 
 halnorm_status kernel_status(const Plan &plan, int code) {

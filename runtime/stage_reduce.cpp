@@ -9,15 +9,15 @@ namespace {
 
 View<2> sums_view(const Plan &plan, halnorm_dtype dtype, const void *data, int64_t c, int64_t channels, int64_t block,
                   int64_t blocks) {
-    return View<2>(plan, dtype, data, {{c, channels, 1}, {block, blocks, plan.width()}});
+    return View<2>(plan, dtype, data, {{c, channels, 1}, {block, blocks, plan.reduce.width()}});
 }
 
 // The blocks of a slice. Blocks count from the first row of x, so kernels are shown all rows of x.
 struct Blocks {
     Blocks(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums) :
         first(slice.n / plan.block_n), count((slice.rows + plan.block_n - 1) / plan.block_n),
-        in(tensor_view(plan, x, {slice.c, slice.channels, 0, plan.region.n.extent}, &Axis::stride_x)),
-        shift(sums_view(plan, plan.region.dtype, sums.shift, slice.c, slice.channels, first, count)),
+        in(tensor_view(plan, plan.reduce, x, {slice.c, slice.channels, 0, plan.reduce.n.extent}, &Axis::stride_x)),
+        shift(sums_view(plan, plan.reduce.dtype, sums.shift, slice.c, slice.channels, first, count)),
         sum1(sums_view(plan, HALNORM_FLOAT64, sums.sum1, slice.c, slice.channels, first, count)),
         sum2(sums_view(plan, HALNORM_FLOAT64, sums.sum2, slice.c, slice.channels, first, count)) {}
     int64_t first, count;
@@ -28,40 +28,40 @@ struct Blocks {
 int run_shift(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums) {
     Blocks b(plan, x, slice, sums);
     const ShiftRow &row = shift_kernels[plan.variant];
-    const ShiftKernel kernel = (plan.region.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)[plan.region.layout];
+    const ShiftKernel kernel = (plan.reduce.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)[plan.reduce.layout];
     return kernel(&b.in, static_cast<int32_t>(plan.block_n), &b.shift);
 }
 
 int run_sums(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums) {
     Blocks b(plan, x, slice, sums);
     const SumsRow &row = sums_kernels[plan.variant];
-    const SumsKernel kernel = (plan.region.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)[plan.region.layout];
+    const SumsKernel kernel = (plan.reduce.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)[plan.reduce.layout];
     return kernel(&b.in, &b.shift, static_cast<int32_t>(plan.block_n), static_cast<int32_t>(plan.chunk_s),
                   static_cast<int32_t>(plan.chunk_n), &b.sum1, &b.sum2);
 }
 
 int run_merge(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &sums, const Moments &moments) {
-    const int64_t width = plan.fold == 1 ? channels : plan.width();
+    const int64_t width = plan.reduce.fold == 1 ? channels : plan.reduce.width();
     const auto view = [&](halnorm_dtype dtype, const void *data) {
         return sums_view(plan, dtype, data, c, width, 0, plan.blocks);
     };
-    View<2> shift = view(plan.region.dtype, sums.shift);
+    View<2> shift = view(plan.reduce.dtype, sums.shift);
     View<2> sum1 = view(HALNORM_FLOAT64, sums.sum1), sum2 = view(HALNORM_FLOAT64, sums.sum2);
     View<1> mean = array_view(plan, HALNORM_FLOAT64, moments.mean, c, channels);
     View<1> m2 = array_view(plan, HALNORM_FLOAT64, moments.m2, c, channels);
     View<1> excess = array_view(plan, HALNORM_FLOAT64, moments.excess, c, channels);
     const MergeRow &row = merge_kernels[plan.variant];
-    const MergeKernel kernel = plan.region.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32;
-    return kernel(&shift, &sum1, &sum2, static_cast<int32_t>(plan.region.s.extent),
-                  static_cast<int32_t>(plan.region.n.extent), static_cast<int32_t>(plan.block_n),
-                  static_cast<int32_t>(plan.channels()), static_cast<int32_t>(plan.fold),
+    const MergeKernel kernel = plan.reduce.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32;
+    return kernel(&shift, &sum1, &sum2, static_cast<int32_t>(plan.reduce.s.extent),
+                  static_cast<int32_t>(plan.reduce.n.extent), static_cast<int32_t>(plan.block_n),
+                  static_cast<int32_t>(plan.channels()), static_cast<int32_t>(plan.reduce.fold),
                   static_cast<double>(plan.count()), &mean, &m2, &excess);
 }
 
 template<typename T>
 void set_shift(const Plan &plan, void *shift, int64_t c, double mean) {
-    const int64_t channels = plan.channels(), all = plan.width() * plan.blocks;
-    for (int64_t i = c; i < all; i += plan.fold == 1 ? plan.width() : channels) {
+    const int64_t channels = plan.channels(), all = plan.reduce.width() * plan.blocks;
+    for (int64_t i = c; i < all; i += plan.reduce.fold == 1 ? plan.reduce.width() : channels) {
         static_cast<T *>(shift)[i] = static_cast<T>(mean);
     }
 }
@@ -74,7 +74,7 @@ bool recenter(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &s
     for (int64_t k = c; k < c + channels; k++) {
         if (!(moments.excess[k] > moments.m2[k])) continue;
         any = true;
-        if (plan.region.dtype == HALNORM_FLOAT64) {
+        if (plan.reduce.dtype == HALNORM_FLOAT64) {
             set_shift<double>(plan, sums.shift, k, moments.mean[k]);
         } else {
             set_shift<float>(plan, sums.shift, k, moments.mean[k]);
@@ -108,7 +108,7 @@ int sweep_all(const Plan &plan, const void *x, const SumsArrays &sums, bool with
 }  // namespace
 
 SumsArrays take_sums(const Plan &plan, Workspace &workspace) {
-    const size_t count = static_cast<size_t>(plan.width() * plan.blocks);
+    const size_t count = static_cast<size_t>(plan.reduce.width() * plan.blocks);
     SumsArrays sums;
     sums.shift = workspace.take(count * plan.element());
     sums.sum1 = workspace.take<double>(count * sizeof(double));

@@ -29,7 +29,7 @@ halnorm_status halnorm_statistics_workspace(const halnorm_config *config, const 
     HALNORM_TRY(make_plan(config, x, nullptr, false, &plan));
     Workspace workspace(nullptr, 0);
     take_pieces(plan, workspace);
-    *bytes = plan.region.empty() ? 0 : workspace.used();
+    *bytes = plan.reduce.empty() ? 0 : workspace.used();
     return HALNORM_OK;
 }
 
@@ -52,7 +52,7 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
     HALNORM_TRY(check_ranges(ranges, 5, 0, 0, false));
     Workspace pieces(workspace, workspace_bytes);
     const Pieces p = take_pieces(plan, pieces);
-    if (plan.region.empty()) {
+    if (plan.reduce.empty()) {
         *count = 0;
         fill_doubles(plan, mean, 0);
         fill_doubles(plan, m2, 0);

@@ -15,8 +15,9 @@ struct Region {
     halnorm_dtype dtype;
     KernelLayout layout;
     Axis s, c, n;
-    int64_t count() const { return s.extent * n.extent; }  // elements per channel
-    bool empty() const { return count() == 0; }
+    int64_t fold = 1;  // where it is f > 1, c has the extent f * C: f rows of C channels are seen as one row
+    int64_t width() const { return c.extent; }
+    bool empty() const { return s.extent * n.extent == 0; }
 };
 
 inline size_t size_of(halnorm_dtype dtype) {

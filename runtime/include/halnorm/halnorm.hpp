@@ -131,9 +131,6 @@ inline Status BatchNorm::check(const BatchNormOptions &options) {
     HALNORM_REFUSE_UNLESS(options.do_model_average_for_mean_and_var, "do_model_average_for_mean_and_var");
 #undef HALNORM_CHECK_ATTR
 #undef HALNORM_REFUSE_UNLESS
-    if (options.dtype != HALNORM_FLOAT32 && options.dtype != HALNORM_FLOAT64) {
-        return {HALNORM_ERROR_DTYPE, "dtype: should be HALNORM_FLOAT32 or HALNORM_FLOAT64"};
-    }
     if ((!options.param_attr.present && options.param_attr.name) || (!options.bias_attr.present && options.bias_attr.name)) {
         return {HALNORM_ERROR_PARAMETER, "name: was given to a vector that is absent, should be nullptr"};
     }
