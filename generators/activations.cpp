@@ -141,18 +141,20 @@ Expr gelu_tanh(const Expr &v) {
     return gated_logistic(v, limit, decay(reduce_minus_log2(high, low, power(v))));
 }
 
-// u = v < 0 ? slope * v : v, limited to [lower, upper]. A slope of 0 makes 0 of -inf too.
-Expr piecewise_linear(const Expr &v, const ActivationParameters &p) {
-    const Expr negative = zero_unless(p.slope != number(v, 0), strict_mul(p.slope, v));
-    return at_most(at_least(select(strict_less(v, number(v, 0)), negative, v), p.lower), p.upper);
+// A slope of 0 makes 0 of -inf too.
+Expr leaky_relu(const Expr &v, const Expr &slope) {
+    const Expr negative = zero_unless(slope != number(v, 0), strict_mul(slope, v));
+    return select(strict_less(v, number(v, 0)), negative, v);
 }
 
 }  // namespace
 
 Expr activate(ActivationForm form, const Expr &v, const ActivationParameters &p) {
     switch (form) {
-    case ActivationForm::piecewise_linear:
-        return piecewise_linear(v, p);
+    case ActivationForm::clamp:
+        return at_most(at_least(v, p.lower), p.upper);
+    case ActivationForm::leaky_relu:
+        return leaky_relu(v, p.alpha);
     case ActivationForm::hardswish:
         return hardswish(v);
     case ActivationForm::sigmoid:
@@ -178,7 +180,7 @@ Expr activate(ActivationForm form, const Expr &v, const ActivationParameters &p)
 }
 
 Expr activate(const Expr &form, const Expr &v, const ActivationParameters &p) {
-    Expr result = activate(ActivationForm::piecewise_linear, v, p);
+    Expr result = activate(ActivationForm::clamp, v, p);
     for (int32_t k = 1; k < static_cast<int32_t>(ActivationForm::count); ++k) {
         result = select(form == k, activate(static_cast<ActivationForm>(k), v, p), result);
     }

@@ -5,10 +5,10 @@
 
 namespace halnorm {
 
-// Every member has the type of the data. A form reads only its own: piecewise_linear slope, lower
-// and upper; elu alpha.
+// Every member has the type of the data. A form reads only its own: clamp lower and upper;
+// leaky_relu and elu alpha.
 struct ActivationParameters {
-    Halide::Expr slope, lower, upper, alpha;
+    Halide::Expr lower, upper, alpha;
 };
 
 // act(v) for v of type Float(32) or Float(64). NaN gives NaN, an infinity gives the limit of the

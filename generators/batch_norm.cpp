@@ -296,7 +296,6 @@ public:
     Input<Buffer<T>> scale{"scale", 1};
     Input<Buffer<T>> offset{"offset", 1};
     Input<int> form{"form"};  // ActivationForm
-    Input<T> slope{"slope"};
     Input<T> lower{"lower"};
     Input<T> upper{"upper"};
     Input<T> alpha{"alpha"};
@@ -307,7 +306,7 @@ public:
         g.type = Halide::type_of<T>();
         g.form = form;
         const Expr v = (x(g.s, g.c, g.n) - center(g.c)) * scale(g.c) + offset(g.c);
-        g.y(g.s, g.c, g.n) = activate(g.form, v, {slope, lower, upper, alpha});
+        g.y(g.s, g.c, g.n) = activate(g.form, v, {lower, upper, alpha});
         y = g.y;
         dense_in(g.layout, x);
         dense_in(g.layout, y);

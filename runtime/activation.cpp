@@ -17,16 +17,16 @@ struct Activation {
 
 // In the order of halnorm_activation.
 constexpr Activation activations[] = {
-    {"none", ActivationForm::piecewise_linear, 0},
-    {"relu", ActivationForm::piecewise_linear, 0},
-    {"relu6", ActivationForm::piecewise_linear, 0},
-    {"leaky_relu", ActivationForm::piecewise_linear, 0.02},
+    {"none", ActivationForm::clamp, 0},
+    {"relu", ActivationForm::clamp, 0},
+    {"relu6", ActivationForm::clamp, 0},
+    {"leaky_relu", ActivationForm::leaky_relu, 0.02},
     {"elu", ActivationForm::elu, 1},
     {"sigmoid", ActivationForm::sigmoid, 0},
     {"tanh", ActivationForm::tanh, 0},
     {"silu", ActivationForm::silu, 0},
     {"swish", ActivationForm::silu, 0},
-    {"hardsigmoid", ActivationForm::piecewise_linear, 0.2},
+    {"hardsigmoid", ActivationForm::clamp, 0.2},
     {"hardswish", ActivationForm::hardswish, 0},
     {"gelu", ActivationForm::gelu, 0},
     {"gelu_tanh", ActivationForm::gelu_tanh, 0},
@@ -58,11 +58,10 @@ halnorm_status activation_scalars(const halnorm_config &config, ActivationScalar
     const Activation &a = activations[act];
     const double alpha = isnan(config.activation_alpha) ? a.default_alpha : config.activation_alpha;
     const double infinity = static_cast<double>(INFINITY);
-    *scalars = {static_cast<int32_t>(a.form), 1, 0, 1, -infinity, infinity, alpha};
+    *scalars = {static_cast<int32_t>(a.form), 1, 0, -infinity, infinity, alpha};
     switch (act) {
     case HALNORM_ACT_RELU: scalars->lower = 0; break;
     case HALNORM_ACT_RELU6: scalars->lower = 0, scalars->upper = 6; break;
-    case HALNORM_ACT_LEAKY_RELU: scalars->slope = alpha; break;
     case HALNORM_ACT_HARDSIGMOID:
         scalars->prescale = alpha, scalars->preshift = 0.5, scalars->lower = 0, scalars->upper = 1;
         break;

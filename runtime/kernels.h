@@ -27,8 +27,8 @@ using MovingCoefficientsKernel = int (*)(Buffer *gamma, Buffer *beta, Buffer *mo
                                          double epsilon, double prescale, double preshift, Buffer *center,
                                          Buffer *scale, Buffer *offset);
 template<typename T>
-using NormalizeKernel = int (*)(Buffer *x, Buffer *center, Buffer *scale, Buffer *offset, int32_t form, T slope,
-                                T lower, T upper, T alpha, Buffer *y);
+using NormalizeKernel = int (*)(Buffer *x, Buffer *center, Buffer *scale, Buffer *offset, int32_t form, T lower,
+                                T upper, T alpha, Buffer *y);
 
 struct ShiftRow { ShiftKernel f32[2], f64[2]; };  // [KernelLayout]
 struct SumsRow { SumsKernel f32[2], f64[2]; };

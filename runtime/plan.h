@@ -10,7 +10,7 @@ namespace halnorm {
 // Scalars of the activation as the kernels take them: act(v) = form(prescale * v + preshift).
 struct ActivationScalars {
     int32_t form;
-    double prescale, preshift, slope, lower, upper, alpha;
+    double prescale, preshift, lower, upper, alpha;
 };
 
 // A part of (s, c, n); s is never cut.

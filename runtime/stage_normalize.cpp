@@ -15,7 +15,7 @@ int normalize(const Plan &plan, NormalizeKernel<T> kernel, const void *x, void *
     };
     View<1> center = view(coefficients.center), scale = view(coefficients.scale), offset = view(coefficients.offset);
     const ActivationScalars &a = plan.activation;
-    return kernel(&in, &center, &scale, &offset, a.form, static_cast<T>(a.slope), static_cast<T>(a.lower),
+    return kernel(&in, &center, &scale, &offset, a.form, static_cast<T>(a.lower),
                   static_cast<T>(a.upper), static_cast<T>(a.alpha), &out);
 }
 

@@ -16,7 +16,7 @@ TailStrategy tail_of(bool masked) {
 
 // Forms of a few instructions, bound by memory: worth unrolling. The others are bound by arithmetic.
 bool cheap(ActivationForm form) {
-    return form == ActivationForm::piecewise_linear || form == ActivationForm::hardswish;
+    return form == ActivationForm::clamp || form == ActivationForm::leaky_relu || form == ActivationForm::hardswish;
 }
 
 }  // namespace
@@ -73,6 +73,7 @@ void normalize_by_row(Normalize &g, const RowTuning &t) {
             for (int row : t.constant_rows) {
                 if (row < 8 * t.V) rows(y.specialize(g.row == row)).unroll(g.s);
             }
+            y.specialize(g.row % t.V == 0).reorder(g.s, g.c, g.n).vectorize(g.s, t.V, TailStrategy::RoundUp);
         }
         rows(y);
     });
