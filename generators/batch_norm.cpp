@@ -152,7 +152,7 @@ public:
         const int R = g.layout == Layout::nchw ? g.rest_lane_count : 1;
         const Expr rest = S % chunk_s, tail = rest % R;
         g.in_rest = RDom(0, rest / R, 0, chunk_n, "in_rest");
-        g.in_tail = RDom(0, chunk_n, "in_tail");
+        g.in_tail = RDom(0, select(tail > 0, Expr(chunk_n), 0), "in_tail");
         g.rest_lane = RDom(0, R, "rest_lane");
         const Expr rest_row = g.q * chunk_n + g.in_rest.y, tail_row = g.q * chunk_n + g.in_tail;
         g.in_rest.where(rest_row < rows);
