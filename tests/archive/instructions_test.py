@@ -1,0 +1,100 @@
+"""A name in the list of variants is a promise in both directions: the instructions are there, and none that a machine
+which dispatch lets through might lack. The runtime itself runs everywhere."""
+
+import re
+import unittest
+
+import archive
+import instructions
+
+# What an inner loop over activations holds on a machine with the feature, by dtype.
+VECTORS = {
+    "avx": {"f32": r"v(mul|add|sub|fn?m(add|sub)\d+)ps .*%[yz]mm", "f64": r"v(mul|add|sub|fn?m(add|sub)\d+)pd .*%[yz]mm"},
+    "fma": {"f32": r"vfn?m(add|sub)\d+p[sd] .*%[yz]mm", "f64": r"vfn?m(add|sub)\d+pd .*%[yz]mm"},
+    "avx512": {"f32": r"v(mul|add|sub|fn?m(add|sub)\d+)p[sd] .*%zmm", "f64": r"v(mul|add|sub|fn?m(add|sub)\d+)pd .*%zmm"},
+    # ARMv7's NEON has no vectors of double.
+    "neon": {"arm-64": {"f32": r"fml[as] v\d+\.(4s|2d)", "f64": r"fml[as] v\d+\.2d"},
+             "arm-32": {"f32": r"v(mul|mla|add|sub)\.f32 q\d+"}},
+}
+# Somewhere in the variant: tails by masks are what AVX-512 is for.
+MASKS = {"avx512": r"v\w+ .*\{%k[1-7]\}"}
+
+
+def extensions(member):
+    """extension -> one instruction of it in the member."""
+    classify = instructions.CLASSIFY[archive.arch()]
+    return {classify(text): text for text in archive.instructions()[member]}
+
+
+def holds(member, pattern):
+    return any(re.match(pattern, text) for text in archive.instructions()[member])
+
+
+class Instructions(unittest.TestCase):
+    def test_the_archive_was_read(self):
+        for member in archive.members():
+            if not member.endswith("_table.cpp.o"):
+                self.assertTrue(archive.instructions()[member], member)
+
+    def test_the_classes_know_their_instructions(self):
+        for arch, text, extension in (
+                ("x86-64", "mulpd %xmm0,%xmm1", "baseline"), ("x86-64", "rep tzcnt %eax,%eax", "baseline"),
+                ("x86-64", "movddup %xmm0,%xmm1", "sse3"), ("x86-64", "pshufb %xmm0,%xmm1", "ssse3"),
+                ("x86-64", "roundps $0x1,%xmm0,%xmm0", "sse41"), ("x86-64", "pcmpgtq %xmm0,%xmm1", "sse42"),
+                ("x86-64", "shlx %eax,%ebx,%ecx", "bmi"), ("x86-64", "vmulps %xmm0,%xmm1,%xmm2", "avx"),
+                ("x86-64", "vbroadcastss (%rax),%ymm2", "avx"), ("x86-64", "vbroadcastss %xmm0,%ymm2", "avx2"),
+                ("x86-64", "vpaddd %xmm0,%xmm1,%xmm2", "avx"), ("x86-64", "vpaddd %ymm0,%ymm1,%ymm2", "avx2"),
+                ("x86-64", "vextracti128 $0x1,%ymm0,%xmm0", "avx2"), ("x86-64", "vcvtps2ph $0x0,%ymm0,%xmm0", "f16c"),
+                ("x86-64", "vfnmadd231ps %ymm0,%ymm1,%ymm2", "fma"), ("x86-64", "vfmadd231ps %zmm0,%zmm1,%zmm2", "avx512"),
+                ("x86-64", "vmovaps %xmm16,%xmm0", "avx512"), ("x86-64", "kmovd %eax,%k1", "avx512"),
+                ("x86-64", "vmovups (%rax),%ymm1{%k1}{z}", "avx512"), ("x86-64", "vpdpbusd %zmm0,%zmm1,%zmm2", "other"),
+                ("arm-64", "fmla v0.4s, v1.4s, v2.4s", "baseline"), ("arm-64", "ld1w {z0.s}, p0/z, [x0]", "sve"),
+                ("arm-64", "ldaddal w0, w1, [x2]", "lse"), ("arm-64", "fadd v0.8h, v1.8h, v2.8h", "fp16"),
+                ("arm-64", "sdot v0.4s, v1.16b, v2.16b", "other"),
+                ("arm-32", "vmul.f64 d16, d17, d18", "baseline"), ("arm-32", "vmul.f32 s0, s1, s2", "baseline"),
+                ("arm-32", "vcvt.f64.f32 d16, s0", "baseline"), ("arm-32", "vmov.32 r0, d16[0]", "baseline"),
+                ("arm-32", "vmul.f32 d16, d17, d18", "neon"), ("arm-32", "vmul.f32 q8, q9, q10", "neon"),
+                ("arm-32", "vld1.32 {d16-d17}, [r0]", "neon"), ("arm-32", "vadd.i32 d16, d17, d18", "neon"),
+                ("arm-32", "vmov.i32 d16, #0", "neon"), ("arm-32", "vfma.f32 q8, q9, q10", "vfpv4"),
+                ("arm-32", "sdiv r0, r1, r2", "idiv")):
+            self.assertEqual(instructions.CLASSIFY[arch](text), extension, text)
+
+    def test_the_runtime_runs_everywhere(self):
+        for member in archive.runtime_members():
+            found = extensions(member)
+            if member == "cpu_features.cpp.o":
+                self.assertRegex(found.pop("other", "xgetbv"), "^xgetbv")  # after asking whether it is there
+            self.assertEqual({name: text for name, text in found.items() if name != "baseline"}, {}, member)
+
+    def test_a_kernel_holds_nothing_that_its_variant_does_not_ask_for(self):
+        for kernel in archive.kernels():
+            good = instructions.allowed(archive.variants()[kernel.variant].features)
+            bad = {name: text for name, text in extensions(kernel.member).items() if name not in good}
+            self.assertEqual(bad, {}, kernel.member)
+
+    def test_a_kernel_over_activations_holds_what_its_variant_asks_for(self):
+        checked = 0
+        for kernel in archive.kernels():
+            variant = archive.variants()[kernel.variant]
+            if kernel.stage not in archive.WIDE_STAGES or variant.device != "cpu":
+                continue
+            for feature in variant.features:
+                patterns = VECTORS.get(feature, {})
+                patterns = patterns.get(archive.arch(), patterns)
+                if kernel.dtype in patterns:
+                    self.assertTrue(holds(kernel.member, patterns[kernel.dtype]),
+                                    f"{kernel.member}: nothing like {patterns[kernel.dtype]}")
+                    checked += 1
+        self.assertGreater(checked, 0)
+
+    def test_tails_are_masked_where_masks_are_asked_for(self):
+        for variant in archive.variants().values():
+            for feature in variant.features & MASKS.keys():
+                for stage in archive.WIDE_STAGES:
+                    self.assertTrue(any(holds(kernel.member, MASKS[feature]) for kernel in archive.kernels()
+                                        if kernel.variant == variant.name and kernel.stage == stage),
+                                    f"{stage} of {variant.name}: nothing like {MASKS[feature]}")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,101 @@
+"""What a linker sees of the archive: names, needs, state."""
+
+import re
+import subprocess
+import unittest
+
+import archive
+
+# Of the C library, ever: no printf, no malloc, no abort.
+LIBC = {"getenv", "memcmp", "memcpy", "memset", "strcmp", "strcspn", "strlen", "strncat", "strspn", "write",
+        "sysconf", "sched_getaffinity", "__sched_cpucount", "getauxval"}
+LIBDL = {"dlopen", "dlsym"}  # the GPU's driver
+LIBM = {"fmin", "fminf"}
+PTHREAD = {"pthread_atfork", "pthread_attr_destroy", "pthread_attr_init", "pthread_attr_setdetachstate",
+           "pthread_cond_broadcast", "pthread_cond_signal", "pthread_cond_wait", "pthread_create", "pthread_mutex_lock",
+           "pthread_mutex_trylock", "pthread_mutex_unlock", "pthread_once"}
+LINKER = {"_GLOBAL_OFFSET_TABLE_", "__tls_get_addr"}
+# Of the compiler's own library: 64-bit arithmetic and division on ARMv7, atomics that ask the machine on AArch64.
+COMPILER = r"__aeabi_\w+|__aarch64_(cas|ldadd|swp|ldclr|ldset|ldeor)\d+_\w+"
+
+# All that a kernel may ask for; a kernel for a GPU also calls the runtime's own functions.
+KERNEL = {"memcpy", "memset"}
+KERNEL_ARMV7 = {"__aeabi_idiv", "__aeabi_idivmod", "__aeabi_memset", "__aeabi_memcpy", "fmin", "fminf"}
+
+# All state of the library. Constants that the loader relocates (.data.rel.ro) are not state.
+STATE = {
+    "dispatch.cpp.o": {"state", "shared"},                    # what the environment said at first use
+    "status.cpp.o": {"message", "length", "last_variant"},    # thread_local
+    "thread_pool.cpp.o": {"busy", "mutex", "start", "done", "workers", "invited", "running", "job", "fork_handlers"},
+}
+MODULE = 8  # bytes: where a kernel for a GPU remembers the module that the driver made of it
+
+
+def gpu(kernel):
+    return archive.variants()[kernel.variant].device != "cpu"
+
+
+class Symbols(unittest.TestCase):
+    def test_the_archive_was_read(self):
+        self.assertEqual(len(set(archive.members())), len(archive.members()), "two members share a name")
+        self.assertEqual({kernel.variant for kernel in archive.kernels()}, set(archive.variants()))
+        self.assertGreaterEqual(len(archive.runtime_members()), 16)
+        for member in archive.members():
+            self.assertTrue(archive.defined_globals(member), member)
+
+    def test_every_name_has_the_prefix(self):
+        for member in archive.members():
+            for name in archive.defined_globals(member):
+                self.assertRegex(name, r"^(halnorm_|_ZNK?7halnorm)", member)
+
+    def test_a_kernel_needs_nothing(self):
+        for kernel in archive.kernels():
+            good = KERNEL | (KERNEL_ARMV7 if archive.arch() == "arm-32" else set())
+            bad = {name for name in archive.undefined(kernel.member) - good
+                   if name != "_GLOBAL_OFFSET_TABLE_" and not (gpu(kernel) and name.startswith("halnorm_"))}
+            self.assertEqual(bad, set(), kernel.member)
+
+    def test_the_archive_needs_libc_and_libm_alone(self):
+        own = set().union(*map(archive.defined_globals, archive.members()))
+        good = LIBC | LIBDL | LIBM | PTHREAD | LINKER
+        for member in archive.members():
+            bad = {name for name in archive.undefined(member) - own - good if not re.fullmatch(COMPILER, name)}
+            self.assertEqual(bad, set(), member)
+
+    def test_no_static_constructors(self):
+        for member in archive.members():
+            for section in archive.sections()[member]:
+                self.assertNotRegex(section.name, r"^\.(preinit_array|init_array|fini_array|ctors|dtors)", member)
+
+    def test_state_is_what_is_listed(self):
+        of_gpu = {kernel.member for kernel in archive.kernels() if gpu(kernel)}
+        found = {}
+        for member in archive.members():
+            names = [section.name for section in archive.sections()[member]
+                     if "W" in section.flags and section.size > 0 and not section.name.startswith(".data.rel.ro")
+                     and not (member in of_gpu and section.name == ".bss" and section.size == MODULE)]
+            if names:
+                plain = archive.tool("c++filt", *(re.sub(r"^\.(bss|data|tbss|tdata)\.?", "", name) for name in names))
+                found[member] = {name.split("::")[-1] for name in plain.splitlines()}
+        self.assertEqual(found, {member: names for member, names in STATE.items() if member in archive.members()})
+
+    def test_no_executable_stack(self):
+        for member in archive.members():
+            notes = [section for section in archive.sections()[member] if section.name == ".note.GNU-stack"]
+            self.assertEqual(len(notes), 1, f"{member}: without the note the stack is executable")
+            self.assertNotIn("X", notes[0].flags, member)
+
+
+class Linking(unittest.TestCase):
+    def test_fits_into_a_shared_library_by_the_c_compiler(self):
+        """All members at once, position-independent, with no symbol left open, and nothing of C++."""
+        library = archive.scratch() / "libwhole.so"
+        archive.run(archive.CC, "-shared", "-o", library, "-Wl,-z,defs", "-Wl,-z,text", "-Wl,--fatal-warnings",
+                    "-Wl,--whole-archive", archive.LIBRARY, "-Wl,--no-whole-archive", "-pthread", "-lm", "-ldl")
+        needed = re.findall(r"\(NEEDED\).*\[(.+)\]", archive.tool("readelf", "-dW", library))
+        for name in needed:
+            self.assertRegex(name, r"^(libc|libm|libpthread|libdl|libgcc_s|ld-linux[\w-]*)\.so")
+
+
+if __name__ == "__main__":
+    unittest.main()

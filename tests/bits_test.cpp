@@ -1,0 +1,158 @@
+// The same bits for any number of threads, any executor, and in place.
+#include <gtest/gtest.h>
+#include <thread>
+
+#include "call.h"
+#include "executors.h"
+#include "options.h"
+#include "variants.h"
+
+namespace {
+
+using namespace test;
+
+struct Bits {
+    std::vector<unsigned char> y, moving_mean, moving_variance, saved_mean, saved_inv_std;
+    bool operator==(const Bits &b) const {
+        return y == b.y && moving_mean == b.moving_mean && moving_variance == b.moving_variance &&
+               saved_mean == b.saved_mean && saved_inv_std == b.saved_inv_std;
+    }
+};
+
+// Fresh buffers for each run, so that nothing that a run leaves behind can help the next.
+Bits run(const Case &k) {
+    Call call(k);
+    EXPECT_EQ(call.run(), HALNORM_OK) << halnorm_last_error();
+    EXPECT_EQ(halnorm_last_variant(), k.variant);
+    return {call.y().bits(), call.moving_mean.bits(), call.moving_variance.bits(), call.saved_mean.bits(),
+            call.saved_inv_std.bits()};
+}
+
+class SameBits : public VariantTest {
+protected:
+    // At least 1 MB, so that the work really is split: many channels, few channels, one channel, no rows, few elements
+    // per channel; for in place also shapes with tails everywhere.
+    template<typename Body>
+    void for_each_setting(std::initializer_list<Pipeline> pipelines, Body body) {
+        const int64_t shapes[][3] = {{8, 64, 784}, {3, 3, 40000}, {2, 1, 150001}, {33, 257, 49}, {4096, 100, 1}};
+        for (Pipeline pipeline : pipelines) {
+            for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
+                for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
+                    for (const auto &shape : shapes) {
+                        Case k;
+                        k.variant = GetParam();
+                        k.pipeline = pipeline;
+                        k.layout = layout;
+                        k.dtype = dtype;
+                        k.n = shape[0], k.c = shape[1], k.s = shape[2];
+                        k.rank = k.s == 1 ? 2 : 3;
+                        body(k);
+                    }
+                }
+            }
+        }
+    }
+};
+
+TEST_P(SameBits, for_any_number_of_threads) {
+    for_each_setting({Pipeline::inference, Pipeline::training, Pipeline::statistics}, [](Case k) {
+        SCOPED_TRACE(k.describe());
+        const Bits serial = run(k);
+        for (int threads : {2, 3, 8, 0}) {
+            k.threads = threads;
+            EXPECT_TRUE(run(k) == serial) << threads << " threads";
+        }
+    });
+}
+
+TEST_P(SameBits, for_any_executor) {
+    int64_t most = 0;
+    for_each_setting({Pipeline::inference, Pipeline::training, Pipeline::statistics}, [&](Case k) {
+        SCOPED_TRACE(k.describe());
+        const Bits serial = run(k);
+        ReverseExecutor reverse;
+        k.executor = reverse.get();
+        EXPECT_TRUE(run(k) == serial) << "in reverse";
+        most = std::max(most, reverse.tasks());
+        ThreadExecutor threads(3);
+        k.executor = threads.get();
+        EXPECT_TRUE(run(k) == serial) << "on threads of its own";
+    });
+    EXPECT_GT(most, 1) << "the work never was split";
+}
+
+TEST_P(SameBits, in_place) {
+    for_each_setting({Pipeline::inference, Pipeline::training}, [](Case k) {
+        SCOPED_TRACE(k.describe());
+        for (int threads : {1, 3}) {
+            k.threads = threads;
+            k.in_place = false;
+            const Bits out_of_place = run(k);
+            k.in_place = true;
+            EXPECT_TRUE(run(k) == out_of_place) << threads << " threads";
+        }
+    });
+}
+
+TEST_P(SameBits, in_place_with_tails_and_activations) {
+    const int64_t shapes[][3] = {{3, 17, 67}, {9, 7, 49}, {2, 3, 1025}, {33, 257, 1}, {5, 10, 1}, {1, 64, 5}};
+    for (Pipeline pipeline : {Pipeline::inference, Pipeline::training}) {
+        for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
+            for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
+                for (const auto &shape : shapes) {
+                    for (int a = 0; a < HALNORM_ACT_COUNT; a++) {
+                        Case k;
+                        k.variant = GetParam();
+                        k.pipeline = pipeline;
+                        k.layout = layout;
+                        k.dtype = dtype;
+                        k.n = shape[0], k.c = shape[1], k.s = shape[2];
+                        k.rank = k.s == 1 ? 2 : 4;
+                        k.activation = static_cast<halnorm_activation>(a);
+                        const Bits out_of_place = run(k);
+                        k.in_place = true;
+                        EXPECT_TRUE(run(k) == out_of_place) << k.describe();
+                    }
+                }
+            }
+        }
+    }
+}
+
+// Where the buffers lie must not matter either.
+TEST_P(SameBits, at_any_alignment) {
+    for_each_setting({Pipeline::inference, Pipeline::training, Pipeline::statistics}, [](Case k) {
+        if (k.n * k.c * k.s > 500000) return;
+        SCOPED_TRACE(k.describe());
+        const Bits aligned = run(k);
+        k.placement.offset = 3;
+        EXPECT_TRUE(run(k) == aligned);
+        k.placement.guard = Guard::before;
+        EXPECT_TRUE(run(k) == aligned);
+    });
+}
+
+// Inference over one set of parameters from many threads at once, each with its own x, y and workspace.
+TEST_P(SameBits, from_many_threads_at_once) {
+    Case k;
+    k.variant = GetParam();
+    k.pipeline = Pipeline::inference;
+    k.n = 4, k.c = 33, k.s = 1000;
+    const Bits alone = run(k);
+    for (int inner : {1, 2}) {
+        k.threads = inner;
+        std::vector<std::thread> threads;
+        std::atomic<int> different{0};
+        for (int t = 0; t < 8; t++) {
+            threads.emplace_back([&] {
+                for (int i = 0; i < 20; i++) different += !(run(k) == alone);
+            });
+        }
+        for (std::thread &thread : threads) thread.join();
+        EXPECT_EQ(different, 0);
+    }
+}
+
+HALNORM_FOR_EACH_VARIANT(SameBits);
+
+}  // namespace

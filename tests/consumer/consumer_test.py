@@ -1,0 +1,140 @@
+"""Projects of others against the installed tree: found by CMake or by pkg-config, in C and in C++, and no Halide there.
+
+Environment: HALNORM_BUILD (a build of the library), HALNORM_SCRATCH (a folder that may be deleted), CMAKE_COMMAND,
+CMAKE_MAKE_PROGRAM, CC, CXX and, where its programs do not run here, HALNORM_TOOLCHAIN and HALNORM_EMULATOR; optionally
+HALNORM_BASELINE_EMULATOR (a machine of the platform that only `generic` fits). WithoutThreads: HALNORM_GENERATORS.
+"""
+
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+BUILD = pathlib.Path(os.environ["HALNORM_BUILD"])
+SCRATCH = pathlib.Path(os.environ["HALNORM_SCRATCH"])
+CMAKE = os.environ["CMAKE_COMMAND"]
+EMULATOR = shlex.split(os.environ.get("HALNORM_EMULATOR", ""))
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+
+
+def run(*command, **environment):
+    """The command's output; a test that fails shows all of it."""
+    command = [str(word) for word in command]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env={**os.environ, **environment})
+    if done.returncode != 0:
+        raise AssertionError(f"{shlex.join(command)}\nexit status {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+def configure(source, build, *options):
+    toolchain = os.environ.get("HALNORM_TOOLCHAIN")
+    run(CMAKE, "-S", source, "-B", build, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={os.environ['CMAKE_MAKE_PROGRAM']}",
+        *([f"--toolchain={toolchain}"] if toolchain else
+          [f"-DCMAKE_C_COMPILER={os.environ['CC']}", f"-DCMAKE_CXX_COMPILER={os.environ['CXX']}"]), *options)
+
+
+class InstalledTree(unittest.TestCase):
+    """Built nowhere near the source, and moved after it was installed: what finds it must not remember the first place."""
+
+    @classmethod
+    def setUpClass(cls):
+        shutil.rmtree(SCRATCH, ignore_errors=True)
+        run(CMAKE, "--install", BUILD, "--prefix", SCRATCH / "first", "--component", "library")
+        cls.prefix = SCRATCH / "moved"
+        (SCRATCH / "first").rename(cls.prefix)
+
+    def test_is_complete(self):
+        files = {str(path.relative_to(self.prefix)) for path in self.prefix.rglob("*") if path.is_file()}
+        names = {pathlib.PurePath(path).name for path in files}
+        self.assertLessEqual({"libhalnorm.a", "halnorm.h", "halnorm-config.cmake", "halnorm-config-version.cmake",
+                              "halnorm-targets.cmake", "halnorm.pc"}, names)
+        self.assertIn("share/doc/halnorm/LICENSE", files)
+
+    def test_headers_are_all_installed_and_name_no_halide(self):
+        source = HERE.parents[1] / "runtime/include/halnorm"
+        for header in source.iterdir():
+            installed = self.prefix / "include/halnorm" / header.name
+            self.assertTrue(installed.exists(), f"{header.name} lies in {source}, and was not installed")
+            self.assertNotRegex(installed.read_text(), r"halide_|include.*Halide")
+
+    def test_names_no_folder_of_the_build(self):
+        places = {str(place).encode() for place in (HERE.parents[1], BUILD, SCRATCH, BUILD.resolve(), SCRATCH.resolve())}
+        for path in self.prefix.rglob("*"):
+            if path.is_file():
+                content = path.read_bytes()
+                for place in places:
+                    self.assertNotIn(place, content, f"in {path.relative_to(self.prefix)}")
+
+    def test_cmake_c(self):
+        self.build_and_run_by_cmake("c")
+
+    def test_cmake_cpp(self):
+        self.build_and_run_by_cmake("cpp")
+
+    def test_cmake_c_in_a_project_that_also_has_cpp(self):
+        commands = self.build_and_run_by_cmake("c", "-DALSO_CPP=ON")
+        self.assertIn("libhalnorm.a", commands)
+        self.assertNotIn(os.environ["CXX"], commands)
+
+    def test_cmake_refuses_another_minor_version(self):
+        for version in ("0.0.9", "0.2"):
+            source = SCRATCH / f"asks_for_{version}"
+            source.mkdir()
+            (source / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.16)\nproject(asks LANGUAGES NONE)\n"
+                                                   f"find_package(halnorm {version} REQUIRED)\n")
+            with self.assertRaisesRegex(AssertionError, "version: 0.1"):
+                configure(source, source / "build", f"-DCMAKE_PREFIX_PATH={self.prefix}")
+
+    def test_pkg_config_c(self):
+        self.build_and_run_by_pkg_config(os.environ["CC"], "-std=c11", HERE / "c/main.c")
+
+    def test_pkg_config_cpp(self):
+        self.build_and_run_by_pkg_config(os.environ["CXX"], "-std=c++17", HERE / "cpp/main.cpp")
+
+    def build_and_run_by_cmake(self, language, *options):
+        build = SCRATCH / "_".join(("cmake", language, *options))
+        configure(HERE / language, build, f"-DCMAKE_PREFIX_PATH={self.prefix}", *options)
+        commands = run(CMAKE, "--build", build, "--verbose")
+        self.check_program(build / "consumer")
+        return commands
+
+    def build_and_run_by_pkg_config(self, compiler, standard, source):
+        folder = next(self.prefix.rglob("halnorm.pc")).parent
+        flags = shlex.split(run("pkg-config", "--cflags", "--libs", "halnorm", PKG_CONFIG_LIBDIR=str(folder)))
+        program = SCRATCH / f"pkg_config_{source.suffix[1:]}"
+        run(compiler, standard, *WARNINGS, source, "-o", program, *flags)
+        self.check_program(program)
+
+    def check_program(self, program):
+        self.assertRegex(run(*EMULATOR, program), r"^[a-z0-9_]+\n$")
+        baseline = shlex.split(os.environ.get("HALNORM_BASELINE_EMULATOR", ""))
+        if baseline:
+            self.assertEqual(run(*baseline, program), "generic\n")
+
+
+class WithoutThreads(unittest.TestCase):
+    """HALNORM_THREADS=OFF leaves a library that lives on libc and libm: nothing of C++, nothing of pthreads."""
+
+    def test_plain_c_with_no_other_library(self):
+        shutil.rmtree(SCRATCH, ignore_errors=True)
+        configure(HERE.parents[1], SCRATCH / "build", "-DCMAKE_BUILD_TYPE=Release", "-DHALNORM_THREADS=OFF",
+                  f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}")
+        run(CMAKE, "--build", SCRATCH / "build", "--target", "halnorm", "--parallel",
+            os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(len(os.sched_getaffinity(0)))))
+        run(CMAKE, "--install", SCRATCH / "build", "--prefix", SCRATCH / "installed", "--component", "library")
+
+        pc = next(SCRATCH.rglob("installed/**/halnorm.pc"))
+        flags = run("pkg-config", "--cflags", "--libs", "halnorm", PKG_CONFIG_LIBDIR=str(pc.parent))
+        self.assertNotIn("pthread", flags)
+        run(os.environ["CC"], "-std=c11", *WARNINGS, HERE / "c/main.c", "-o", SCRATCH / "consumer", "-nodefaultlibs",
+            *shlex.split(flags), "-lc", "-lgcc")
+        self.assertRegex(run(SCRATCH / "consumer"), r"^[a-z0-9_]+\n$")
+        self.assertNotIn("pthread", run("nm", SCRATCH / "consumer"))
+
+
+if __name__ == "__main__":
+    unittest.main()

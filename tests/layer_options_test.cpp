@@ -1,0 +1,268 @@
+// The options of the layer: every parameter reaches the call, or is refused; bad ones give a status
+// and a message.
+#include <gtest/gtest.h>
+#include <math.h>
+#include <set>
+#include <string.h>
+#include <string>
+#include <vector>
+
+#include "executors.h"
+#include "halnorm/halnorm.hpp"
+
+namespace {
+
+using halnorm::BatchNorm;
+using halnorm::BatchNormOptions;
+using halnorm::ParamAttr;
+using halnorm::Status;
+
+BatchNormOptions with_channels(int64_t channels = 3) {
+    BatchNormOptions options;
+    options.num_channels = channels;
+    return options;
+}
+
+BatchNorm make(const BatchNormOptions &options) {
+    BatchNorm layer;
+    const Status status = BatchNorm::create(options, &layer);
+    EXPECT_TRUE(status.ok()) << status.message;
+    return layer;
+}
+
+// y of one forward pass over (2, 3, 2) or (2, 2, 3).
+std::vector<double> forward(const BatchNormOptions &options) {
+    BatchNormOptions o = options;
+    o.dtype = HALNORM_FLOAT64;
+    BatchNorm layer = make(o);
+    const double x[12] = {1, 2, -3, 4, 0.5, 6, -7, 8, 9, -1, 1.5, 2.5};
+    std::vector<double> y(12);
+    const bool nchw = options.data_layout == HALNORM_NCHW;
+    const auto shape = [&](auto *data) {
+        return nchw ? halnorm::tensor(data, {2, 3, 2}) : halnorm::tensor(data, {2, 2, 3});
+    };
+    const Status status = layer.forward(shape(x), shape(y.data()));
+    EXPECT_TRUE(status.ok()) << status.message;
+    for (const halnorm::Vector &v : {layer.moving_mean(), layer.moving_variance()}) {
+        y.insert(y.end(), v.as<double>(), v.as<double>() + v.size);
+    }
+    return y;
+}
+
+TEST(LayerOptions, EachReachesTheCall) {
+    std::set<std::vector<double>> results = {forward(with_channels())};
+    const auto expect_another = [&](const char *what, const auto &change) {
+        BatchNormOptions options = with_channels();
+        change(options);
+        EXPECT_TRUE(results.insert(forward(options)).second) << what << " changed nothing";
+    };
+    expect_another("act", [](auto &o) { o.act = HALNORM_ACT_LEAKY_RELU; });
+    expect_another("act_alpha",
+                   [](auto &o) { o.act = HALNORM_ACT_LEAKY_RELU, o.act_alpha = 0.25; });
+    expect_another("momentum", [](auto &o) { o.momentum = 0.5; });
+    expect_another("epsilon", [](auto &o) { o.epsilon = 0.5; });
+    expect_another("data_layout", [](auto &o) { o.data_layout = HALNORM_NHWC; });
+    expect_another("moving_variance_estimator",
+                   [](auto &o) { o.moving_variance_estimator = HALNORM_VARIANCE_SAMPLE; });
+    expect_another("is_test", [](auto &o) { o.is_test = true; });
+}
+
+TEST(LayerOptions, VariantIsCopied) {
+    char name[] = "generic";
+    BatchNormOptions options = with_channels(1);
+    options.variant = name;
+    BatchNorm layer = make(options);
+    memset(name, 'x', sizeof name - 1);
+    float x[2] = {1, 2}, y[2];
+    ASSERT_TRUE(layer.forward(halnorm::tensor(x, {2, 1}), halnorm::tensor(y, {2, 1})).ok());
+    EXPECT_STREQ(halnorm_last_variant(), "generic");
+}
+
+TEST(LayerOptions, ExecutorIsCopied) {
+    test::ReverseExecutor reverse;
+    BatchNormOptions options = with_channels(64);
+    BatchNorm layer;
+    {
+        halnorm_executor executor = *reverse.get();
+        options.executor = &executor;
+        layer = make(options);
+        executor.parallel_for = nullptr;
+    }
+    std::vector<float> x(16 * 64 * 400, 1), y(x.size());
+    const Status status = layer.forward(halnorm::tensor(x.data(), {16, 64, 400}),
+                                        halnorm::tensor(y.data(), {16, 64, 400}));
+    EXPECT_TRUE(status.ok()) << status.message;
+    EXPECT_GT(reverse.tasks(), 0);
+}
+
+TEST(LayerOptions, WeightAndBiasMayBeAbsent) {
+    const std::vector<double> both = forward(with_channels());
+    BatchNormOptions options = with_channels();
+    options.param_attr = false;
+    options.bias_attr = false;
+    EXPECT_EQ(forward(options), both);
+    BatchNorm layer = make(options);
+    EXPECT_EQ(layer.weight().data, nullptr);
+    EXPECT_EQ(layer.weight().size, 0);
+    EXPECT_EQ(layer.bias().data, nullptr);
+    EXPECT_NE(layer.moving_mean().data, nullptr);
+    options.param_attr = nullptr;  // "none", and true, are the default
+    options.bias_attr = true;
+    EXPECT_NE(make(options).weight().data, nullptr);
+    EXPECT_NE(make(options).bias().data, nullptr);
+}
+
+TEST(LayerOptions, NamesAreKeptOrGenerated) {
+    std::string weight = "stem.weight";
+    BatchNormOptions options = with_channels();
+    options.param_attr = weight.c_str();
+    options.moving_mean_name = "stem.mean";
+    BatchNorm first = make(options), second = make(with_channels());
+    weight.assign(weight.size(), 'x');
+    EXPECT_STREQ(first.weight().name, "stem.weight");
+    EXPECT_STREQ(first.moving_mean().name, "stem.mean");
+    std::set<std::string> names;
+    for (BatchNorm *layer : {&first, &second}) {
+        for (const halnorm::Vector &v :
+             {layer->weight(), layer->bias(), layer->moving_mean(), layer->moving_variance()}) {
+            EXPECT_TRUE(names.insert(v.name).second) << v.name;
+            EXPECT_STRNE(v.name, "");
+        }
+    }
+}
+
+struct Refused {
+    const char *mentions;
+    halnorm_status code;
+    void (*change)(BatchNormOptions &);
+};
+
+TEST(LayerOptions, BadOnesAreRefused) {
+    static const char any = 0;
+    const Refused cases[] = {
+        {"num_channels", HALNORM_ERROR_PARAMETER, [](auto &o) { o.num_channels = 0; }},
+        {"num_channels", HALNORM_ERROR_PARAMETER, [](auto &o) { o.num_channels = -1; }},
+        {"shape[1]", HALNORM_ERROR_TOO_LARGE, [](auto &o) { o.num_channels = INT64_MAX; }},
+        {"momentum", HALNORM_ERROR_PARAMETER,
+         [](auto &o) { o.momentum = static_cast<double>(NAN); }},
+        {"epsilon", HALNORM_ERROR_PARAMETER, [](auto &o) { o.epsilon = -1e-9; }},
+        {"epsilon", HALNORM_ERROR_PARAMETER,
+         [](auto &o) { o.epsilon = static_cast<double>(INFINITY); }},
+        {"activation", HALNORM_ERROR_PARAMETER, [](auto &o) { o.act = HALNORM_ACT_COUNT; }},
+        {"alpha", HALNORM_ERROR_PARAMETER,
+         [](auto &o) { o.act_alpha = static_cast<double>(INFINITY); }},
+        {"threads", HALNORM_ERROR_PARAMETER, [](auto &o) { o.threads = -1; }},
+        {"generic", HALNORM_ERROR_VARIANT_UNKNOWN, [](auto &o) { o.variant = "sse9"; }},
+        {"name", HALNORM_ERROR_PARAMETER, [](auto &o) { o.param_attr = ""; }},
+        {"name", HALNORM_ERROR_PARAMETER, [](auto &o) { o.moving_variance_name = ""; }},
+        {"name", HALNORM_ERROR_PARAMETER,
+         [](auto &o) { o.param_attr = "a", o.moving_mean_name = "a"; }},
+        {"name", HALNORM_ERROR_PARAMETER,
+         [](auto &o) { o.bias_attr = "a", o.bias_attr.present = false; }},
+        {"param_attr.initializer", HALNORM_ERROR_UNSUPPORTED,
+         [](auto &o) { o.param_attr.initializer.kind = halnorm::Initializer::constant; }},
+        {"bias_attr.initializer", HALNORM_ERROR_UNSUPPORTED,
+         [](auto &o) {
+             o.bias_attr.initializer.kind = halnorm::Initializer::values;
+             o.bias_attr.initializer.given = &any;
+         }},
+        {"param_attr.learning_rate", HALNORM_ERROR_UNSUPPORTED,
+         [](auto &o) { o.param_attr.learning_rate = 0.5; }},
+        {"bias_attr.learning_rate", HALNORM_ERROR_UNSUPPORTED,
+         [](auto &o) { o.bias_attr.learning_rate = 0; }},
+        {"param_attr.regularizer", HALNORM_ERROR_UNSUPPORTED,
+         [](auto &o) { o.param_attr.regularizer = halnorm::Regularizer::l2; }},
+        {"bias_attr.regularizer", HALNORM_ERROR_UNSUPPORTED,
+         [](auto &o) { o.bias_attr.regularizer = halnorm::Regularizer::l1; }},
+        {"param_attr.trainable", HALNORM_ERROR_UNSUPPORTED,
+         [](auto &o) { o.param_attr.trainable = false; }},
+        {"bias_attr.trainable", HALNORM_ERROR_UNSUPPORTED,
+         [](auto &o) { o.bias_attr.trainable = false; }},
+        {"param_attr.do_model_average", HALNORM_ERROR_UNSUPPORTED,
+         [](auto &o) { o.param_attr.do_model_average = false; }},
+        {"bias_attr.need_clip", HALNORM_ERROR_UNSUPPORTED,
+         [](auto &o) { o.bias_attr.need_clip = false; }},
+        {"do_model_average_for_mean_and_var", HALNORM_ERROR_UNSUPPORTED,
+         [](auto &o) { o.do_model_average_for_mean_and_var = false; }},
+    };
+    BatchNorm layer = make(with_channels(7));
+    const void *weight = layer.weight().data;
+    for (const Refused &refused : cases) {
+        BatchNormOptions options = with_channels();
+        refused.change(options);
+        const Status status = BatchNorm::create(options, &layer);
+        EXPECT_EQ(status.code, refused.code) << refused.mentions << ": " << status.message;
+        EXPECT_NE(std::string(status.message).find(refused.mentions), std::string::npos)
+            << status.message;
+        EXPECT_EQ(layer.num_channels(), 7) << "the layer stays as it was";
+        EXPECT_EQ(layer.weight().data, weight);
+    }
+    EXPECT_EQ(BatchNorm::create(with_channels(), nullptr).code, HALNORM_ERROR_NULL);
+}
+
+TEST(LayerCalls, BadTensorsAreRefusedAndNothingIsWritten) {
+    BatchNorm empty;
+    halnorm::Workspace workspace;
+    float x[12] = {}, y[12];
+    double wide[12] = {};
+    for (float &value : y)
+        value = 42;
+    const auto in = halnorm::tensor(x, {2, 3, 2}), out = halnorm::tensor(y, {2, 3, 2});
+    EXPECT_EQ(empty.forward(in, out).code, HALNORM_ERROR_NULL);
+    EXPECT_EQ(empty.infer(in, out, workspace).code, HALNORM_ERROR_NULL);
+
+    for (const bool is_test : {false, true}) {
+        BatchNormOptions options = with_channels();
+        options.is_test = is_test;
+        BatchNorm layer = make(options);
+        const auto expect = [&](halnorm_status code, const halnorm_tensor &a,
+                                const halnorm_tensor &b) {
+            const Status status = layer.forward(a, b);
+            EXPECT_EQ(status.code, code) << status.message;
+            EXPECT_STRNE(status.message, "");
+        };
+        expect(HALNORM_ERROR_DTYPE, halnorm::tensor(wide, {2, 3, 2}),
+               halnorm::tensor(wide, {2, 3, 2}));
+        expect(HALNORM_ERROR_DTYPE, in, halnorm::tensor(wide, {2, 3, 2}));
+        expect(HALNORM_ERROR_SHAPE, halnorm::tensor(x, {3, 2, 2}), halnorm::tensor(y, {3, 2, 2}));
+        expect(HALNORM_ERROR_SHAPE, in, halnorm::tensor(y, {1, 3, 4}));
+        expect(HALNORM_ERROR_RANK, halnorm::tensor(x, {12}), halnorm::tensor(y, {12}));
+        expect(HALNORM_ERROR_RANK, halnorm::tensor(x, {1, 3, 1, 1, 2, 2}),
+               halnorm::tensor(y, {1, 3, 1, 1, 2, 2}));
+        expect(HALNORM_ERROR_NULL, halnorm::tensor(static_cast<float *>(nullptr), {2, 3, 2}), out);
+        expect(HALNORM_ERROR_OVERLAP, halnorm::tensor(x, {1, 3, 2}),
+               halnorm::tensor(x + 1, {1, 3, 2}));
+        halnorm_tensor device = in;
+        device.device = HALNORM_CUDA;
+        expect(HALNORM_ERROR_UNSUPPORTED, device, device);
+        EXPECT_EQ(layer.saved_mean(), nullptr);
+        EXPECT_EQ(layer.moving_variance().as<float>()[0], 1);
+    }
+    for (float value : y)
+        EXPECT_EQ(value, 42);
+}
+
+TEST(LayerWorkspace, GrowsAlignedAndNeverShrinks) {
+    halnorm::Workspace workspace;
+    EXPECT_EQ(workspace.data(), nullptr);
+    for (const size_t bytes : {size_t{1}, size_t{1000}, size_t{100}, size_t{100000}}) {
+        ASSERT_TRUE(workspace.reserve(bytes).ok());
+        EXPECT_GE(workspace.size(), bytes);
+        EXPECT_EQ(reinterpret_cast<uintptr_t>(workspace.data()) % HALNORM_WORKSPACE_ALIGNMENT, 0u);
+        memset(workspace.data(), 1, workspace.size());
+    }
+    const void *data = workspace.data();
+    EXPECT_EQ(workspace.reserve(SIZE_MAX).code, HALNORM_ERROR_WORKSPACE);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they end the program instead
+    const volatile size_t too_much =
+        SIZE_MAX / 2 - 1;  // volatile: the compiler would see that it is
+    EXPECT_EQ(workspace.reserve(too_much).code, HALNORM_ERROR_WORKSPACE);
+#endif
+    EXPECT_EQ(workspace.data(), data);
+    EXPECT_EQ(workspace.size(), 100000u);
+    halnorm::Workspace other = std::move(workspace);
+    EXPECT_EQ(other.data(), data);
+    EXPECT_EQ(workspace.data(), nullptr);
+}
+
+}  // namespace

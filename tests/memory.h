@@ -1,0 +1,42 @@
+// Memory that notices who reads or writes beside it.
+#pragma once
+
+#include <stddef.h>
+
+namespace test {
+
+// Which end of the buffer touches a page that faults on any access, and how many elements the buffer is moved away
+// from there, so that kernels meet pointers that are aligned to an element only.
+enum class Guard { before, after };
+struct Placement {
+    Guard guard = Guard::after;
+    int offset = 0;  // in elements
+};
+
+// What fills everything that is not an element. Inputs have NaN there: who reads it, spoils the result. Outputs have a
+// small number there: who writes a result, or a NaN from the input's gaps, changes it.
+constexpr unsigned char input_fill = 0xff, output_fill = 0xa5;
+
+// A buffer between two pages that fault on any access.
+class Memory {
+public:
+    // The start is a multiple of `alignment`, a power of two up to a page.
+    Memory(size_t bytes, size_t alignment, Placement placement, unsigned char fill);
+    ~Memory();
+    Memory(const Memory &) = delete;
+    Memory &operator=(const Memory &) = delete;
+
+    unsigned char *data() const { return data_; }
+    size_t bytes() const { return bytes_; }
+    unsigned char fill() const { return fill_; }
+
+    // Whether what lies between the buffer and the pages that fault still is what it was.
+    bool surroundings_intact() const;
+
+private:
+    unsigned char *mapping_, *first_, *data_;
+    size_t mapped_, usable_, bytes_;
+    unsigned char fill_;
+};
+
+}  // namespace test

@@ -1,0 +1,63 @@
+// Tensors for tests: every rank, layout and arrangement of strides, in guarded memory.
+#pragma once
+
+#include <stdint.h>
+#include <string>
+#include <vector>
+
+#include "halnorm/halnorm.h"
+#include "memory.h"
+
+namespace test {
+
+// How a tensor's elements are spread over its memory.
+enum class Spread {
+    dense,
+    channel_gap,    // NCHW: padding after each channel's plane; NHWC: a slice of wider rows
+    image_gap,      // padding after each image; NHWC cannot fold that, and gets channel_gap
+    channels_last,  // NCHW over memory that holds the channels innermost, and the reverse where N is 1
+};
+const char *name(Spread spread);
+
+struct Geometry {
+    std::vector<int64_t> shape, strides;
+
+    int64_t elements() const;
+    int64_t span() const;                   // elements from the first to the last, both included; 0 if empty
+    std::vector<int64_t> offsets() const;   // of each element, in row-major order of the shape
+};
+
+// n images of c channels of s elements as a tensor of rank 2 (then s must be 1) to 5. The spatial extents of rank 4
+// and 5 are divisors of s.
+Geometry geometry(halnorm_layout layout, int rank, int64_t n, int64_t c, int64_t s, Spread spread);
+
+size_t size_of(halnorm_dtype dtype);
+
+class Tensor {
+public:
+    Tensor(halnorm_dtype dtype, const Geometry &geometry, Placement placement, unsigned char fill);
+
+    halnorm_tensor view() const;
+    void *data() const { return memory_.data(); }  // never NULL
+    size_t size() const { return offsets_.size(); }
+    halnorm_dtype dtype() const { return dtype_; }
+
+    // Element `index` in row-major order. Values are rounded to the dtype.
+    void set(size_t index, double value);
+    double get(size_t index) const;
+    void set(const std::vector<double> &values);
+    std::vector<double> values() const;
+    // The elements' bytes in row-major order, to compare bit for bit.
+    std::vector<unsigned char> bits() const;
+
+    // Whether everything in its memory that is no element still is what it was.
+    bool gaps_intact() const;
+
+private:
+    halnorm_dtype dtype_;
+    Geometry geometry_;
+    std::vector<int64_t> offsets_;
+    Memory memory_;
+};
+
+}  // namespace test
