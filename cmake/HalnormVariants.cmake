@@ -12,6 +12,8 @@ else()
 endif()
 set(HALNORM_OS linux)
 
+option(HALNORM_GPU "Build the variants for GPUs (without them: a smaller archive)" ON)
+
 # Stages: those with x and y have a kernel per layout.
 set(HALNORM_LAYOUT_STAGES shift sums normalize)
 set(HALNORM_CHANNEL_STAGES merge batch_coefficients moving_coefficients)
@@ -39,7 +41,7 @@ function(halnorm_variant NAME)
     add_dependencies(halnorm_generators ${generator})
   endif()
 
-  if(arg_ARCH AND NOT HALNORM_ARCH IN_LIST arg_ARCH)
+  if((arg_ARCH AND NOT HALNORM_ARCH IN_LIST arg_ARCH) OR (arg_DEVICE AND NOT HALNORM_GPU))
     return()
   endif()
   set(target ${HALNORM_ARCH}-${HALNORM_OS})
@@ -55,7 +57,12 @@ function(halnorm_variant NAME)
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_SCHEDULE ${schedule})
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_TARGET ${target}-no_asserts-no_bounds_query-no_runtime)
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_FEATURES "${arg_FEATURES}")
-  set_property(GLOBAL PROPERTY HALNORM_${NAME}_DEVICE "$<IF:$<BOOL:${arg_DEVICE}>,${arg_DEVICE},cpu>")
+  if(arg_DEVICE)
+    set_property(GLOBAL APPEND PROPERTY HALNORM_DEVICES ${arg_DEVICE})
+    set_property(GLOBAL PROPERTY HALNORM_${NAME}_DEVICE ${arg_DEVICE})
+  else()
+    set_property(GLOBAL PROPERTY HALNORM_${NAME}_DEVICE cpu)
+  endif()
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_EXPERIMENTAL $<IF:$<BOOL:${arg_EXPERIMENTAL}>,true,false>)
 endfunction()
 
@@ -69,9 +76,20 @@ function(halnorm_add_kernel KERNEL VARIANT STAGE DTYPE)
     set(generator halnorm_generator_${schedule})
   endif()
   set(out ${PROJECT_BINARY_DIR}/kernels)
+  # A kernel for a GPU calls what runtime/gpu_*.cpp define. No name without our prefix is left to a linker, so an app may
+  # hold another library made with Halide and its runtime.
+  get_property(device GLOBAL PROPERTY HALNORM_${VARIANT}_DEVICE)
+  set(give_prefix "")
+  if(NOT device STREQUAL cpu)
+    foreach(name copy_to_device ${device}_device_interface ${device}_initialize_kernels ${device}_run ${device}_finalize_kernels)
+      list(APPEND give_prefix --redefine-sym halide_${name}=halnorm_halide_${name})
+    endforeach()
+    set(give_prefix COMMAND ${CMAKE_OBJCOPY} ${give_prefix} ${out}/${KERNEL}.o)
+  endif()
   add_custom_command(
     OUTPUT ${out}/${KERNEL}.o ${out}/include/${KERNEL}.h
     COMMAND ${generator} -g ${STAGE}_${DTYPE} -f ${KERNEL} -o ${out} -e object,c_header target=${target} ${ARGN}
+    ${give_prefix}
     COMMAND ${CMAKE_COMMAND} -E copy_if_different ${out}/${KERNEL}.h ${out}/include/${KERNEL}.h
     DEPENDS ${generator}
     COMMENT "Kernel ${KERNEL}"

@@ -123,7 +123,10 @@ public:
     void generate() {
         g.layout = layout;
         g.type = Halide::type_of<T>();
-        g.rest_lane_count = this->natural_vector_size(g.type) >= 8 ? 16 : 8;
+        // On a GPU a warp has the lanes, and an addition in double per lane costs nothing.
+        const bool gpu = this->get_target().has_gpu_feature();
+        const Type lanes_type = gpu ? Float(64) : g.type;
+        g.rest_lane_count = gpu ? 32 : this->natural_vector_size(g.type) >= 8 ? 16 : 8;
         dense_in(g.layout, x);
         g.width = x.dim(1).extent();
         g.row = x.dim(0).extent();
@@ -136,7 +139,10 @@ public:
             const Expr d = x(s, g.c, row) - shift(g.c, g.b);
             return Tuple(d, d * d);
         };
-        const Tuple zeros(cast<T>(0), cast<T>(0));
+        const Tuple zeros(cast<T>(0), cast<T>(0)), lanes_zeros(cast(lanes_type, 0), cast(lanes_type, 0));
+        const auto widened = [&](const Tuple &lane) {
+            return Tuple(cast(lanes_type, lane[0]), cast(lanes_type, lane[1]));
+        };
 
         // Element in * L + l of a chunk belongs to lane l.
         const int L = g.layout == Layout::nchw ? Sums::full_lane_count : 1;
@@ -145,8 +151,8 @@ public:
         g.full_lanes(g.l, g.p, g.c, g.n, g.b) = zeros;
         g.full_lanes(g.l, g.p, g.c, g.n, g.b) +=
             deviations(g.p * row_unit * Sums::chunk_unit + g.in_full * L + g.l, first + g.n);
-        g.full(g.p, g.c, g.n, g.b) = zeros;
-        g.full(g.p, g.c, g.n, g.b) += g.full_lanes(g.full_lane, g.p, g.c, g.n, g.b);
+        g.full(g.p, g.c, g.n, g.b) = lanes_zeros;
+        g.full(g.p, g.c, g.n, g.b) += widened(g.full_lanes(g.full_lane, g.p, g.c, g.n, g.b));
 
         // Likewise R lanes, whole vectors first; of the tail only lanes l < tail have an element.
         const int R = g.layout == Layout::nchw ? g.rest_lane_count : 1;
@@ -160,8 +166,8 @@ public:
         g.rest_lanes(g.l, g.c, g.q, g.b) = zeros;
         g.rest_lanes(g.l, g.c, g.q, g.b) += deviations(S - rest + g.in_rest.x * R + g.l, first + rest_row);
         g.rest_lanes(g.l, g.c, g.q, g.b) += deviations(S - tail + g.l, first + tail_row);
-        g.rest(g.c, g.q, g.b) = zeros;
-        g.rest(g.c, g.q, g.b) += g.rest_lanes(g.rest_lane, g.c, g.q, g.b);
+        g.rest(g.c, g.q, g.b) = lanes_zeros;
+        g.rest(g.c, g.q, g.b) += widened(g.rest_lanes(g.rest_lane, g.c, g.q, g.b));
 
         g.fulls = RDom(0, S / chunk_s, 0, block_n, "fulls");
         g.fulls.where(g.fulls.y < rows);

@@ -37,7 +37,7 @@ struct Sums {
     Halide::Var l{"l"}, c{"c"}, b{"b"};     // lane, channel, block
     Halide::Var p{"p"}, n{"n"}, q{"q"};     // part of a row, row; group of chunk_n rows
     Halide::Func full_lanes{"full_lanes"};  // (l, p, c, n, b) = (sum d, sum d^2), x's type; update(0) over in_full
-    Halide::Func full{"full"};              // (p, c, n, b); update(0) over full_lane
+    Halide::Func full{"full"};              // (p, c, n, b); update(0) over full_lane; double on a GPU, like `rest`
     Halide::Func rest_lanes{"rest_lanes"};  // (l, c, q, b), likewise; update(0) over in_rest = (vector,
                                             // row), update(1) the tails of rows, over in_tail = (row)
     Halide::Func rest{"rest"};              // (c, q, b); update(0) over rest_lane
@@ -47,8 +47,8 @@ struct Sums {
     Layout layout = Layout::nchw;
     Halide::Type type;                      // of x
 
-    // In NCHW an accumulator is this many lanes side by side: one or two vectors of AVX-512, two to eight of NEON. In NHWC
-    // channels are side by side, and there is one lane.
+    // In NCHW an accumulator is this many lanes side by side: one or two vectors of AVX-512, two to eight of NEON, a warp.
+    // In NHWC channels are side by side, and there is one lane.
     static constexpr int full_lane_count = 32;
     int rest_lane_count = 16;
     static constexpr int chunk_unit = 64;   // chunk_s is a multiple of this

@@ -1,5 +1,6 @@
 #include <atomic>
 
+#include "gpu.h"
 #include "parallel.h"
 #include "stages.h"
 #include "status.h"
@@ -64,7 +65,8 @@ halnorm_status halnorm_forward_inference(const halnorm_config *config, const hal
                                            << ": was NULL, should point to num_channels values";
     }
     const size_t element = plan.element(), array = static_cast<size_t>(plan.channels()) * element;
-    const Range ranges[] = {
+    enum { at_x, at_y, at_gamma, at_beta, at_mean, at_variance, at_workspace, count };
+    Range ranges[count] = {
         range_of("x", *x, false),
         range_of("y", *y, true),
         {"gamma", gamma, array, element, false},
@@ -73,19 +75,24 @@ halnorm_status halnorm_forward_inference(const halnorm_config *config, const hal
         {"moving_variance", moving_variance, array, element, false},
         {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes, 1, true},
     };
-    HALNORM_TRY(check_ranges(ranges, 7, 0, 1, same_strides(*x, *y)));
+    HALNORM_TRY(check_ranges(ranges, count, at_x, at_y, same_strides(*x, *y)));
     if (plan.reduce.empty()) return kernel_status(plan, 0);
-    Workspace pieces(workspace, workspace_bytes);
-    const Pieces p = take_pieces(plan, pieces);
-    HALNORM_TRY(pieces.check());
+    Workspace lent(workspace, workspace_bytes);
+    take_pieces(plan, lent);
+    HALNORM_TRY(lent.check());
 
-    const int code = run_moving_coefficients(plan, given_or_filled(plan, gamma, p.gamma, 1),
-                                             given_or_filled(plan, beta, p.beta, 0), moving_mean, moving_variance,
+    DeviceCall device(plan);
+    HALNORM_TRY(device.begin(x->device, ranges, count, at_workspace));
+    const auto at = [&](int i) { return const_cast<void *>(ranges[i].data); };
+    Workspace pieces(at(at_workspace), workspace_bytes);
+    const Pieces p = take_pieces(plan, pieces);
+    const int code = run_moving_coefficients(plan, given_or_filled(plan, at(at_gamma), p.gamma, 1),
+                                             given_or_filled(plan, at(at_beta), p.beta, 0), at(at_mean), at(at_variance),
                                              p.coefficients);
-    if (code != 0) return kernel_status(plan, code);
-    Call call{plan, x->data, y->data, p.coefficients};
+    if (code != 0) return device.end(code);
+    Call call{plan, at(at_x), at(at_y), p.coefficients};
     parallel_for(*config, plan.elements(), plan.apply_tasks(), normalize_task, &call);
-    return kernel_status(plan, call.code.load(std::memory_order_relaxed));
+    return device.end(call.code.load(std::memory_order_relaxed));
 }
 
 }  // extern "C"

@@ -1,6 +1,7 @@
 #include <atomic>
 #include <string.h>
 
+#include "gpu.h"
 #include "parallel.h"
 #include "stages.h"
 #include "status.h"
@@ -103,7 +104,8 @@ halnorm_status halnorm_forward_training(const halnorm_config *config, const haln
     }
     const size_t channels = static_cast<size_t>(plan.channels());
     const size_t element = plan.element(), array = channels * element, doubles = channels * sizeof(double);
-    const Range ranges[] = {
+    enum { at_x, at_y, at_gamma, at_beta, at_mean, at_variance, at_saved_mean, at_saved_inv_std, at_workspace, count };
+    Range ranges[count] = {
         range_of("x", *x, false),
         range_of("y", *y, true),
         {"gamma", gamma, array, element, false},
@@ -114,30 +116,38 @@ halnorm_status halnorm_forward_training(const halnorm_config *config, const haln
         {"saved_inv_std", saved_inv_std, doubles, sizeof(double), true},
         {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes, 1, true},
     };
-    HALNORM_TRY(check_ranges(ranges, 9, 0, 1, same_strides(*x, *y)));
-    Workspace pieces(workspace, workspace_bytes);
+    HALNORM_TRY(check_ranges(ranges, count, at_x, at_y, same_strides(*x, *y)));
+    Workspace lent(workspace, workspace_bytes);
+    take_pieces(plan, lent);
+    if (!plan.reduce.empty()) HALNORM_TRY(lent.check());
+
+    DeviceCall device(plan);
+    HALNORM_TRY(device.begin(x->device, ranges, count, at_workspace));
+    const auto at = [&](int i) { return const_cast<void *>(ranges[i].data); };
+    const auto doubles_at = [&](int i) { return static_cast<double *>(at(i)); };
+    Workspace pieces(at(at_workspace), workspace_bytes);
     const Pieces p = take_pieces(plan, pieces);
-    if (!plan.reduce.empty()) HALNORM_TRY(pieces.check());
 
     if (plan.count() <= 1) {
         if (saved_mean != nullptr) {
-            fill_doubles(plan, saved_mean, 0);
-            fill_doubles(plan, saved_inv_std, 0);
+            fill_doubles(plan, doubles_at(at_saved_mean), 0);
+            fill_doubles(plan, doubles_at(at_saved_inv_std), 0);
         }
-        if (plan.reduce.empty()) return kernel_status(plan, 0);
+        if (plan.reduce.empty()) return device.end(0);
         identity_coefficients(plan, p.coefficients);
-        return kernel_status(plan, run_normalize(plan, x->data, y->data, plan.apply_all(0, plan.apply.width()), p.coefficients));
+        return device.end(
+            run_normalize(plan, at(at_x), at(at_y), plan.apply_all(0, plan.apply.width()), p.coefficients));
     }
-    double *const mean = saved_mean != nullptr ? saved_mean : p.mean;
+    double *const mean = saved_mean != nullptr ? doubles_at(at_saved_mean) : p.mean;
     const BatchArrays batch = {mean,
                                p.m2,
-                               given_or_filled(plan, gamma, p.gamma, 1),
-                               given_or_filled(plan, beta, p.beta, 0),
-                               const_cast<void *>(given_or_filled(plan, moving_mean, p.moving_mean, 0)),
-                               const_cast<void *>(given_or_filled(plan, moving_variance, p.moving_variance, 1)),
-                               saved_inv_std != nullptr ? saved_inv_std : p.inv_std};
-    Call call{plan, x->data, y->data, p.sums, {mean, p.m2, p.excess}, batch, p.coefficients};
-    return kernel_status(plan, run(call));
+                               given_or_filled(plan, at(at_gamma), p.gamma, 1),
+                               given_or_filled(plan, at(at_beta), p.beta, 0),
+                               const_cast<void *>(given_or_filled(plan, at(at_mean), p.moving_mean, 0)),
+                               const_cast<void *>(given_or_filled(plan, at(at_variance), p.moving_variance, 1)),
+                               saved_inv_std != nullptr ? doubles_at(at_saved_inv_std) : p.inv_std};
+    Call call{plan, at(at_x), at(at_y), p.sums, {mean, p.m2, p.excess}, batch, p.coefficients};
+    return device.end(run(call));
 }
 
 }  // extern "C"

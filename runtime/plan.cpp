@@ -95,6 +95,59 @@ void cut_reduction(Plan *plan) {
     plan->blocks = ceil_div(n, plan->block_n);
 }
 
+// A GPU takes the whole tensor in one task. A block of threads has eight chunks (schedules/cuda.cpp), which is all the rows
+// of a block; with about 1024 of them the whole device works.
+constexpr int64_t gpu_depth = 8, gpu_warp = 32, gpu_blocks = 1024;
+constexpr int64_t gpu_grid_most = 65535;  // blocks in the second dimension of a grid
+
+// One long row per channel is cut into rows, which are what is shared out: a multiple of four if that can be.
+void cut_single_rows(Region *r) {
+    if (r->layout != kernel_nchw || r->n.extent != 1) return;
+    int64_t best = 0;
+    for (int64_t row = 128; row <= 1024 && row < r->s.extent; row++) {
+        if (r->s.extent % row != 0) continue;
+        if (best == 0) best = row;
+        if (r->s.extent / row % 4 != 0) continue;
+        best = row;
+        break;
+    }
+    if (best == 0) return;
+    r->n = {r->s.extent / best, best, best};
+    r->s.extent = best;
+}
+
+// Eight chunks of a row of s elements at a time, a warp each; what remains is left to one warp.
+int64_t choose_gpu_chunk_s(int64_t s) {
+    int64_t best = 0, best_time = 0;
+    for (int64_t chunk = 4 * chunk_unit; chunk <= 16 * chunk_unit && chunk <= s; chunk += chunk_unit) {
+        const int64_t time = ceil_div(s / chunk, gpu_depth) * chunk + s % chunk;
+        if (best == 0 || time <= best_time) best = chunk, best_time = time;
+    }
+    return best;
+}
+
+void cut_gpu_reduction(Plan *plan) {
+    const Region &r = plan->reduce;
+    const int64_t s = r.s.extent, n = r.n.extent;
+    const bool cut = r.layout == kernel_nchw && (s > 1024 || (s >= 512 && n < gpu_depth));
+    if (cut) {
+        plan->chunk_s = choose_gpu_chunk_s(s);
+        plan->chunk_n = 1;
+    } else if (r.layout == kernel_nchw) {
+        plan->chunk_s = (s / chunk_unit + 1) * chunk_unit;
+        plan->chunk_n = clamp(clamp(s * n * r.width() / gpu_blocks / gpu_depth, 256, 1024) / s, 1, n);
+    } else {
+        const int64_t rest = s % chunk_unit;
+        plan->chunk_s = chunk_unit;
+        plan->chunk_n = clamp(n * ceil_div(r.width(), gpu_warp) / gpu_blocks / gpu_depth, 4, accumulator_addends);
+        if (rest > 1) plan->chunk_n = clamp(accumulator_addends / rest, 1, plan->chunk_n);
+    }
+    plan->block_n = clamp(cut ? 1 : gpu_depth * plan->chunk_n, ceil_div(n, gpu_grid_most), n);
+    plan->blocks = ceil_div(n, plan->block_n);
+    plan->by_channel = true;
+    plan->group = r.width();
+}
+
 halnorm_status check_config(const halnorm_config *config) {
     if (config == nullptr) return Failure(HALNORM_ERROR_NULL) << "config: was NULL, should point to a halnorm_config";
     const halnorm_config &c = *config;
@@ -146,6 +199,7 @@ Slice Plan::reduce_slice(int64_t task) const {
 
 // Cut along rows first and then, in NCHW, along channels: the order of memory.
 int64_t Plan::apply_tasks() const {
+    if (device != VariantDevice::cpu) return 1;
     const int64_t row = apply.s.extent * apply.width();
     if (apply.layout == kernel_nchw && row > apply_elements) {
         const int64_t cut = clamp(apply_elements / apply.s.extent, 1, apply.width());
@@ -155,6 +209,7 @@ int64_t Plan::apply_tasks() const {
 }
 
 Slice Plan::apply_slice(int64_t task) const {
+    if (device != VariantDevice::cpu) return apply_all(0, apply.width());
     const int64_t row = apply.s.extent * apply.width();
     if (apply.layout == kernel_nchw && row > apply_elements) {
         const int64_t cut = clamp(apply_elements / apply.s.extent, 1, apply.width());
@@ -188,6 +243,12 @@ halnorm_status make_plan(const halnorm_config *config, const halnorm_tensor *x, 
     if (plan->reduce.empty()) {
         plan->block_n = plan->blocks = plan->chunk_s = plan->chunk_n = plan->group = 1;
         plan->by_channel = true;
+        return HALNORM_OK;
+    }
+    if (plan->device != VariantDevice::cpu) {
+        cut_single_rows(&plan->reduce);
+        cut_single_rows(&plan->apply);
+        cut_gpu_reduction(plan);
         return HALNORM_OK;
     }
     fold_rows(&plan->reduce);

@@ -8,7 +8,7 @@
 
 namespace halnorm {
 
-// The first C of fold * C coefficients are there; the others are copies, doubled until all are.
+// The first C of fold * C coefficients are there; the others are copies, doubled until all are. (On a GPU fold is 1.)
 inline void repeat_coefficients(const Plan &plan, const Coefficients &coefficients) {
     for (void *array : {coefficients.center, coefficients.scale, coefficients.offset}) {
         const int64_t all = plan.apply.width();

@@ -24,10 +24,10 @@ void fill(void *values, int64_t count, double value) {
     for (int64_t i = 0; i < count; i++) static_cast<T *>(values)[i] = static_cast<T>(value);
 }
 
-void fill(const Plan &plan, void *values, int64_t count, double value) {
+void fill(const Plan &plan, halnorm_dtype dtype, void *values, int64_t count, double value) {
     if (plan.device != VariantDevice::cpu) {
-        fill_device_array(plan, values, count, value);
-    } else if (plan.dtype == HALNORM_FLOAT64) {
+        fill_device_array(plan, dtype, values, count, value);
+    } else if (dtype == HALNORM_FLOAT64) {
         fill<double>(values, count, value);
     } else {
         fill<float>(values, count, value);
@@ -54,18 +54,18 @@ Coefficients take_coefficients(const Plan &plan, Workspace &workspace) {
 
 const void *given_or_filled(const Plan &plan, const void *given, void *filled, double value) {
     if (given != nullptr) return given;
-    fill(plan, filled, plan.channels(), value);
+    fill(plan, plan.dtype, filled, plan.channels(), value);
     return filled;
 }
 
 void fill_doubles(const Plan &plan, double *values, double value) {
-    for (int64_t i = 0; i < plan.channels(); i++) values[i] = value;
+    fill(plan, HALNORM_FLOAT64, values, plan.channels(), value);
 }
 
 void identity_coefficients(const Plan &plan, const Coefficients &coefficients) {
-    fill(plan, coefficients.center, plan.apply.width(), 0);
-    fill(plan, coefficients.scale, plan.apply.width(), plan.activation.prescale);
-    fill(plan, coefficients.offset, plan.apply.width(), plan.activation.preshift);
+    fill(plan, plan.dtype, coefficients.center, plan.apply.width(), 0);
+    fill(plan, plan.dtype, coefficients.scale, plan.apply.width(), plan.activation.prescale);
+    fill(plan, plan.dtype, coefficients.offset, plan.apply.width(), plan.activation.preshift);
 }
 
 halnorm_status kernel_status(const Plan &plan, int code) {

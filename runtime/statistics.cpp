@@ -1,3 +1,4 @@
+#include "gpu.h"
 #include "stages.h"
 #include "status.h"
 
@@ -42,25 +43,32 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
                                            << ": was NULL, should point to the result";
     }
     const size_t doubles = static_cast<size_t>(plan.channels()) * sizeof(double);
-    const Range ranges[] = {
+    enum { at_x, at_mean, at_m2, at_workspace, on_device, at_count = on_device, all };  // `count` is the host's
+    Range ranges[all] = {
         range_of("x", *x, false),
-        {"count", count, sizeof *count, sizeof *count, true},
         {"mean", mean, doubles, sizeof(double), true},
         {"m2", m2, doubles, sizeof(double), true},
         {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes, 1, true},
+        {"count", count, sizeof *count, sizeof *count, true},
     };
-    HALNORM_TRY(check_ranges(ranges, 5, 0, 0, false));
-    Workspace pieces(workspace, workspace_bytes);
-    const Pieces p = take_pieces(plan, pieces);
-    if (plan.reduce.empty()) {
-        *count = 0;
-        fill_doubles(plan, mean, 0);
-        fill_doubles(plan, m2, 0);
-        return kernel_status(plan, 0);
-    }
-    HALNORM_TRY(pieces.check());
+    HALNORM_TRY(check_ranges(ranges, all, 0, 0, false));
+    Workspace lent(workspace, workspace_bytes);
+    take_pieces(plan, lent);
+    if (!plan.reduce.empty()) HALNORM_TRY(lent.check());
+
+    DeviceCall device(plan);
+    HALNORM_TRY(device.begin(x->device, ranges, on_device, at_workspace));
+    const auto at = [&](int i) { return const_cast<void *>(ranges[i].data); };
+    const auto doubles_at = [&](int i) { return static_cast<double *>(at(i)); };
     *count = plan.count();
-    return kernel_status(plan, reduce_all(plan, x->data, p.sums, {mean, m2, p.excess}));
+    if (plan.reduce.empty()) {
+        fill_doubles(plan, doubles_at(at_mean), 0);
+        fill_doubles(plan, doubles_at(at_m2), 0);
+        return device.end(0);
+    }
+    Workspace pieces(at(at_workspace), workspace_bytes);
+    const Pieces p = take_pieces(plan, pieces);
+    return device.end(reduce_all(plan, at(at_x), p.sums, {doubles_at(at_mean), doubles_at(at_m2), p.excess}));
 }
 
 halnorm_status halnorm_statistics_merge(int64_t num_channels, int64_t *count, double *mean, double *m2,

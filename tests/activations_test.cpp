@@ -1,5 +1,5 @@
-// Every activation x variant x layout x dtype. With gamma 1, beta 0, mean 0, variance 1 and epsilon 0 the normalized
-// value is x itself, so that what is measured is the activation alone.
+// Every activation x variant x layout x dtype. With gamma 1, beta 0, mean 0, variance 1 and epsilon
+// 0 the normalized value is x itself, so that what is measured is the activation alone.
 #include <float.h>
 #include <gtest/gtest.h>
 #include <math.h>
@@ -33,7 +33,8 @@ protected:
         }
     }
 
-    // Applies the activation to values, one channel in NCHW; in NHWC 16 channels, the last row filled up with zeros.
+    // Applies the activation to values, one channel in NCHW; in NHWC 16 channels, the last row
+    // filled up with zeros.
     static std::vector<double> apply(Case s, std::vector<double> values) {
         const size_t size = values.size();
         s.c = s.layout == HALNORM_NCHW ? 1 : 16;
@@ -56,12 +57,13 @@ protected:
         return y;
     }
 
-    // How far act(v) may be off where v is exact: see activated_absolute. Around 0 the functions that are 0 there keep
-    // their relative precision: 8 u |y|, without the 1.
+    // How far act(v) may be off where v is exact: see activated_absolute. Around 0 the functions
+    // that are 0 there keep their relative precision: 8 u |y|, without the 1.
     static double tolerance(const Case &s, double v, double y) {
         const bool zero_at_zero = reference::activate(s.activation, s.alpha_value(), 0) == 0;
         const double u = unit_roundoff(s.dtype), alpha = s.alpha_value();
-        if (zero_at_zero && fabs(v) <= 1) return u * fabs(alpha * v) + 8 * u * fabs(y);
+        if (zero_at_zero && fabs(v) <= 1)
+            return u * fabs(alpha * v) + 8 * u * fabs(y);
         return activated_absolute(s.dtype, s.activation, alpha, v, 0, y);
     }
 
@@ -70,15 +72,21 @@ protected:
         const std::vector<double> y = apply(s, values);
         size_t wrong = 0;
         for (size_t i = 0; i < values.size(); i++) {
-            const double v = s.dtype == HALNORM_FLOAT32 ? static_cast<double>(static_cast<float>(values[i])) : values[i];
-            const double expected = static_cast<double>(reference::activate(s.activation, s.alpha_value(), v));
+            const double v = s.dtype == HALNORM_FLOAT32 ?
+                                 static_cast<double>(static_cast<float>(values[i])) :
+                                 values[i];
+            const double expected =
+                static_cast<double>(reference::activate(s.activation, s.alpha_value(), v));
             if (!close(s.dtype, y[i], expected, tolerance(s, v, expected)) && wrong++ == 0) {
-                ADD_FAILURE() << "alpha " << s.alpha_value() << ": act(" << testing::PrintToString(v) << ") is "
-                              << testing::PrintToString(y[i]) << ", should be " << testing::PrintToString(expected)
-                              << ", off by " << y[i] - expected << ", tolerance " << tolerance(s, v, expected);
+                ADD_FAILURE() << "alpha " << s.alpha_value() << ": act("
+                              << testing::PrintToString(v) << ") is "
+                              << testing::PrintToString(y[i]) << ", should be "
+                              << testing::PrintToString(expected) << ", off by " << y[i] - expected
+                              << ", tolerance " << tolerance(s, v, expected);
             }
         }
-        if (wrong > 1) ADD_FAILURE() << "wrong: " << wrong << " of " << values.size();
+        if (wrong > 1)
+            ADD_FAILURE() << "wrong: " << wrong << " of " << values.size();
     }
 };
 
@@ -86,8 +94,8 @@ protected:
 std::vector<double> corners(halnorm_dtype dtype) {
     const double u = 2 * unit_roundoff(dtype);
     std::vector<double> values = {0.0, -0.0};
-    for (double corner : {1.0, 2.5, 3.0, 6.0, 10.0, 15.0, 16.5, 20.0, 30.0, 88.0, 89.0, 100.0, 104.0, 700.0, 720.0, 1000.0,
-                          1e4, 1e10, 1e19, 1e20, 1e30, 3e38}) {
+    for (double corner : {1.0,   2.5,   3.0,   6.0,   10.0,   15.0, 16.5, 20.0, 30.0, 88.0, 89.0,
+                          100.0, 104.0, 700.0, 720.0, 1000.0, 1e4,  1e10, 1e19, 1e20, 1e30, 3e38}) {
         for (double factor : {1.0, 1 - u, 1 + u}) {
             values.push_back(corner * factor);
             values.push_back(-corner * factor);
@@ -109,10 +117,14 @@ TEST_P(Activations, over_the_whole_range) {
     for_each_setting([&](const Case &s) {
         std::vector<double> values;
         Random random(7);
-        for (size_t i = 0; i < count; i++) values.push_back(random.uniform(-1, 1));
-        for (size_t i = 0; i < count; i++) values.push_back(random.uniform(-10, 10));
-        for (size_t i = 0; i < count; i++) values.push_back(random.uniform(-110, 110));
-        for (size_t i = 0; i < count; i++) values.push_back((i % 2 ? 1 : -1) * exp(random.uniform(-60, 80)));
+        for (size_t i = 0; i < count; i++)
+            values.push_back(random.uniform(-1, 1));
+        for (size_t i = 0; i < count; i++)
+            values.push_back(random.uniform(-10, 10));
+        for (size_t i = 0; i < count; i++)
+            values.push_back(random.uniform(-110, 110));
+        for (size_t i = 0; i < count; i++)
+            values.push_back((i % 2 ? 1 : -1) * exp(random.uniform(-60, 80)));
         expect_values(s, values);
     });
 }
@@ -129,28 +141,34 @@ TEST_P(Activations, of_infinity_and_nan) {
 }
 
 TEST_P(Activations, of_subnormals) {
-    if (flushes_subnormals(GetParam())) GTEST_SKIP() << GetParam() << " flushes subnormals to zero";
+    if (flushes_subnormals(GetParam()))
+        GTEST_SKIP() << GetParam() << " flushes subnormals to zero";
     for_each_setting([](const Case &s) {
         const double smallest = s.dtype == HALNORM_FLOAT32 ? 0x1p-149 : 0x1p-1074;
         const double normal = s.dtype == HALNORM_FLOAT32 ? static_cast<double>(FLT_MIN) : DBL_MIN;
-        const std::vector<double> y = apply(s, {normal / 2, -normal / 2, normal / 1024, smallest, -smallest});
+        const std::vector<double> y =
+            apply(s, {normal / 2, -normal / 2, normal / 1024, smallest, -smallest});
         const std::vector<double> v = {normal / 2, -normal / 2, normal / 1024, smallest, -smallest};
         for (size_t i = 0; i < v.size(); i++) {
-            const double expected = static_cast<double>(reference::activate(s.activation, s.alpha_value(), v[i]));
+            const double expected =
+                static_cast<double>(reference::activate(s.activation, s.alpha_value(), v[i]));
             // A subnormal result has no relative precision to lose but that of its spacing.
             EXPECT_TRUE(close(s.dtype, y[i], expected, tolerance(s, v[i], expected) + 2 * smallest))
-                << s.describe() << ": act(" << v[i] << ") is " << y[i] << ", should be " << expected;
+                << s.describe() << ": act(" << v[i] << ") is " << y[i] << ", should be "
+                << expected;
         }
     });
 }
 
 TEST_P(Activations, with_other_alphas) {
     for_each_setting([](Case s) {
-        const bool has_alpha = s.activation == HALNORM_ACT_LEAKY_RELU || s.activation == HALNORM_ACT_ELU ||
+        const bool has_alpha = s.activation == HALNORM_ACT_LEAKY_RELU ||
+                               s.activation == HALNORM_ACT_ELU ||
                                s.activation == HALNORM_ACT_HARDSIGMOID;
         for (double alpha : {0.0, -0.5, 0.3, 1.0, 2.5}) {
             s.alpha = alpha;
-            if (has_alpha) expect_values(s, corners(s.dtype));
+            if (has_alpha)
+                expect_values(s, corners(s.dtype));
         }
     });
 }
@@ -193,8 +211,9 @@ TEST_P(Activations, of_one_element_per_channel) {
 }
 
 TEST(ActivationNames, go_both_ways) {
-    const char *const names[] = {"none", "relu", "relu6", "leaky_relu", "elu", "sigmoid", "tanh", "silu",
-                                 "swish", "hardsigmoid", "hardswish", "gelu", "gelu_tanh", "softplus", "mish"};
+    const char *const names[] = {"none",      "relu", "relu6",     "leaky_relu", "elu",
+                                 "sigmoid",   "tanh", "silu",      "swish",      "hardsigmoid",
+                                 "hardswish", "gelu", "gelu_tanh", "softplus",   "mish"};
     ASSERT_EQ(std::size(names), static_cast<size_t>(HALNORM_ACT_COUNT));
     for (int k = 0; k < HALNORM_ACT_COUNT; k++) {
         EXPECT_STREQ(halnorm_activation_name(static_cast<halnorm_activation>(k)), names[k]);

@@ -1,5 +1,5 @@
-// A call that runs serially or on the caller's executor neither allocates nor takes a lock. This program puts itself
-// between everyone and malloc.
+// A call that runs serially or on the caller's executor neither allocates nor takes a lock. This
+// program puts itself between everyone and malloc.
 #include <atomic>
 #include <dlfcn.h>
 #include <gtest/gtest.h>
@@ -53,7 +53,8 @@ int posix_memalign(void **memory, size_t alignment, size_t size) noexcept {
 
 int pthread_mutex_lock(pthread_mutex_t *mutex) noexcept {
     using Lock = int (*)(pthread_mutex_t *);
-    static const std::atomic<Lock> real{reinterpret_cast<Lock>(dlsym(RTLD_NEXT, "pthread_mutex_lock"))};
+    static const std::atomic<Lock> real{
+        reinterpret_cast<Lock>(dlsym(RTLD_NEXT, "pthread_mutex_lock"))};
     locks++;
     return real.load()(mutex);
 }
@@ -68,17 +69,20 @@ class Allocation : public VariantTest {
 protected:
     void SetUp() override {
         VariantTest::SetUp();
-        if (!counting) GTEST_SKIP() << "the address sanitizer has its own malloc";
+        if (!counting)
+            GTEST_SKIP() << "the address sanitizer has its own malloc";
     }
 };
 
 // Serial executor without any state.
 void run_serially(void *, int64_t tasks, Task task, void *argument) {
-    for (int64_t i = 0; i < tasks; i++) task(argument, i);
+    for (int64_t i = 0; i < tasks; i++)
+        task(argument, i);
 }
 const halnorm_executor serial = {run_serially, nullptr};
 
-// All buffers are there before; between the two readings of the counters lie the size query and the call alone.
+// All buffers are there before; between the two readings of the counters lie the size query and the
+// call alone.
 struct Counted {
     int64_t allocations, locks;
 };
@@ -101,8 +105,9 @@ Counted count(Call &call) {
         break;
     case Pipeline::training:
         halnorm_forward_training_workspace(&config, &x, &bytes);
-        status = halnorm_forward_training(&config, &x, call.gamma.data(), call.beta.data(), call.moving_mean.data(),
-                                          call.moving_variance.data(), &y, mean, inv_std, workspace, bytes);
+        status = halnorm_forward_training(&config, &x, call.gamma.data(), call.beta.data(),
+                                          call.moving_mean.data(), call.moving_variance.data(), &y,
+                                          mean, inv_std, workspace, bytes);
         break;
     case Pipeline::statistics:
         halnorm_statistics_workspace(&config, &x, &bytes);
@@ -118,7 +123,8 @@ Counted count(Call &call) {
 }
 
 TEST(AllocationHook, counts) {
-    if (!counting) GTEST_SKIP() << "the address sanitizer has its own malloc";
+    if (!counting)
+        GTEST_SKIP() << "the address sanitizer has its own malloc";
     const int64_t before = allocations, locked = locks;
     int *volatile object = new int(3);  // volatile: a compiler may leave out what nobody looks at
     void *volatile memory = calloc(1, 1);
@@ -137,7 +143,8 @@ TEST_P(Allocation, and_locks_do_not_happen_in_a_call) {
         for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
             for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
                 for (const auto &shape : shapes) {
-                    for (const halnorm_executor *executor : {static_cast<const halnorm_executor *>(nullptr), &serial}) {
+                    for (const halnorm_executor *executor :
+                         {static_cast<const halnorm_executor *>(nullptr), &serial}) {
                         for (int a : {HALNORM_ACT_NONE, HALNORM_ACT_GELU}) {
                             Case k;
                             k.variant = GetParam();
@@ -162,7 +169,8 @@ TEST_P(Allocation, and_locks_do_not_happen_in_a_call) {
 }
 
 TEST(AllocationHook, errors_do_not_allocate) {
-    if (!counting) GTEST_SKIP() << "the address sanitizer has its own malloc";
+    if (!counting)
+        GTEST_SKIP() << "the address sanitizer has its own malloc";
     Case k;
     Call call(k);
     halnorm_config config = call.config();
@@ -178,7 +186,8 @@ TEST(AllocationHook, errors_do_not_allocate) {
 INSTANTIATE_TEST_SUITE_P(, Allocation, testing::ValuesIn([] {
                              std::vector<std::string> names;  // a driver allocates as it likes
                              for (const std::string &name : variants()) {
-                                 if (name != "cuda" && name != "opencl") names.push_back(name);
+                                 if (name != "cuda" && name != "opencl")
+                                     names.push_back(name);
                              }
                              return names;
                          }()),

@@ -24,17 +24,18 @@ Bits run(const Case &k) {
     Call call(k);
     EXPECT_EQ(call.run(), HALNORM_OK) << halnorm_last_error();
     EXPECT_EQ(halnorm_last_variant(), k.variant);
-    return {call.y().bits(), call.moving_mean.bits(), call.moving_variance.bits(), call.saved_mean.bits(),
-            call.saved_inv_std.bits()};
+    return {call.y().bits(), call.moving_mean.bits(), call.moving_variance.bits(),
+            call.saved_mean.bits(), call.saved_inv_std.bits()};
 }
 
 class SameBits : public VariantTest {
 protected:
-    // At least 1 MB, so that the work really is split: many channels, few channels, one channel, no rows, few elements
-    // per channel; for in place also shapes with tails everywhere.
+    // At least 1 MB, so that the work really is split: many channels, few channels, one channel, no
+    // rows, few elements per channel; for in place also shapes with tails everywhere.
     template<typename Body>
     void for_each_setting(std::initializer_list<Pipeline> pipelines, Body body) {
-        const int64_t shapes[][3] = {{8, 64, 784}, {3, 3, 40000}, {2, 1, 150001}, {33, 257, 49}, {4096, 100, 1}};
+        const int64_t shapes[][3] = {
+            {8, 64, 784}, {3, 3, 40000}, {2, 1, 150001}, {33, 257, 49}, {4096, 100, 1}};
         for (Pipeline pipeline : pipelines) {
             for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
                 for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
@@ -95,7 +96,8 @@ TEST_P(SameBits, in_place) {
 }
 
 TEST_P(SameBits, in_place_with_tails_and_activations) {
-    const int64_t shapes[][3] = {{3, 17, 67}, {9, 7, 49}, {2, 3, 1025}, {33, 257, 1}, {5, 10, 1}, {1, 64, 5}};
+    const int64_t shapes[][3] = {{3, 17, 67},  {9, 7, 49}, {2, 3, 1025},
+                                 {33, 257, 1}, {5, 10, 1}, {1, 64, 5}};
     for (Pipeline pipeline : {Pipeline::inference, Pipeline::training}) {
         for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
             for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
@@ -122,7 +124,8 @@ TEST_P(SameBits, in_place_with_tails_and_activations) {
 // Where the buffers lie must not matter either.
 TEST_P(SameBits, at_any_alignment) {
     for_each_setting({Pipeline::inference, Pipeline::training, Pipeline::statistics}, [](Case k) {
-        if (k.n * k.c * k.s > 500000) return;
+        if (k.n * k.c * k.s > 500000)
+            return;
         SCOPED_TRACE(k.describe());
         const Bits aligned = run(k);
         k.placement.offset = 3;
@@ -132,7 +135,8 @@ TEST_P(SameBits, at_any_alignment) {
     });
 }
 
-// Inference over one set of parameters from many threads at once, each with its own x, y and workspace.
+// Inference over one set of parameters from many threads at once, each with its own x, y and
+// workspace.
 TEST_P(SameBits, from_many_threads_at_once) {
     Case k;
     k.variant = GetParam();
@@ -145,10 +149,12 @@ TEST_P(SameBits, from_many_threads_at_once) {
         std::atomic<int> different{0};
         for (int t = 0; t < 8; t++) {
             threads.emplace_back([&] {
-                for (int i = 0; i < 20; i++) different += !(run(k) == alone);
+                for (int i = 0; i < 20; i++)
+                    different += !(run(k) == alone);
             });
         }
-        for (std::thread &thread : threads) thread.join();
+        for (std::thread &thread : threads)
+            thread.join();
         EXPECT_EQ(different, 0);
     }
 }

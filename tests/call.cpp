@@ -19,11 +19,13 @@ void expect_close(const char *what, const Tensor &actual, const std::vector<doub
     ASSERT_EQ(actual.size(), expected.size()) << what;
     size_t wrong = 0, first = 0;
     for (size_t i = expected.size(); i-- > 0;) {
-        if (!close(actual.dtype(), actual.get(i), expected[i], tolerance(i))) wrong++, first = i;
+        if (!close(actual.dtype(), actual.get(i), expected[i], tolerance(i)))
+            wrong++, first = i;
     }
     if (wrong > 0) {
-        ADD_FAILURE() << what << "[" << first << "] is " << testing::PrintToString(actual.get(first))
-                      << ", should be " << testing::PrintToString(expected[first]) << ", off by "
+        ADD_FAILURE() << what << "[" << first << "] is "
+                      << testing::PrintToString(actual.get(first)) << ", should be "
+                      << testing::PrintToString(expected[first]) << ", off by "
                       << actual.get(first) - expected[first] << ", tolerance " << tolerance(first)
                       << "; wrong: " << wrong << " of " << expected.size();
     }
@@ -33,9 +35,12 @@ void expect_close(const char *what, const Tensor &actual, const std::vector<doub
 
 const char *name(Pipeline pipeline) {
     switch (pipeline) {
-    case Pipeline::inference: return "inference";
-    case Pipeline::training: return "training";
-    case Pipeline::statistics: return "statistics";
+    case Pipeline::inference:
+        return "inference";
+    case Pipeline::training:
+        return "training";
+    case Pipeline::statistics:
+        return "statistics";
     }
     return "?";
 }
@@ -50,12 +55,13 @@ const char *name(halnorm_dtype dtype) {
 
 std::string Case::describe() const {
     std::ostringstream text;
-    text << variant << " " << name(pipeline) << " " << name(layout) << " " << name(dtype) << " rank " << rank
-         << " (n " << n << ", c " << c << ", s " << s << ") " << name(x_spread) << "->" << name(y_spread)
-         << (in_place ? " in place" : "") << (gamma ? " gamma" : "") << (beta ? " beta" : "")
-         << (moving ? "" : " no moving") << (saved ? "" : " not saved") << " guard "
-         << (placement.guard == Guard::before ? "before" : "after") << " offset " << placement.offset << " "
-         << halnorm_activation_name(activation) << " threads " << threads;
+    text << variant << " " << name(pipeline) << " " << name(layout) << " " << name(dtype)
+         << " rank " << rank << " (n " << n << ", c " << c << ", s " << s << ") " << name(x_spread)
+         << "->" << name(y_spread) << (in_place ? " in place" : "") << (gamma ? " gamma" : "")
+         << (beta ? " beta" : "") << (moving ? "" : " no moving") << (saved ? "" : " not saved")
+         << " guard " << (placement.guard == Guard::before ? "before" : "after") << " offset "
+         << placement.offset << " " << halnorm_activation_name(activation) << " threads "
+         << threads;
     return text.str();
 }
 
@@ -64,9 +70,8 @@ double Case::alpha_value() const {
 }
 
 Call::Call(const Case &s, uint64_t seed)
-    : settings(s),
-      x(s.dtype, geometry(s.layout, s.rank, s.n, s.c, s.s, s.x_spread), s.placement,
-        s.in_place ? output_fill : input_fill),
+    : settings(s), x(s.dtype, geometry(s.layout, s.rank, s.n, s.c, s.s, s.x_spread), s.placement,
+                     s.in_place ? output_fill : input_fill),
       gamma(s.dtype, vector_of(s.c), s.placement, input_fill),
       beta(s.dtype, vector_of(s.c), s.placement, input_fill),
       moving_mean(s.dtype, vector_of(s.c), s.placement, output_fill),
@@ -74,8 +79,9 @@ Call::Call(const Case &s, uint64_t seed)
       saved_mean(HALNORM_FLOAT64, vector_of(s.c), s.placement, output_fill),
       saved_inv_std(HALNORM_FLOAT64, vector_of(s.c), s.placement, output_fill) {
     if (!s.in_place && s.pipeline != Pipeline::statistics) {
-        separate_y = std::make_unique<Tensor>(
-            s.dtype, geometry(s.layout, s.rank, s.n, s.c, s.s, s.y_spread), s.placement, output_fill);
+        separate_y =
+            std::make_unique<Tensor>(s.dtype, geometry(s.layout, s.rank, s.n, s.c, s.s, s.y_spread),
+                                     s.placement, output_fill);
     }
     Random random(seed);
     std::vector<double> center, deviation;
@@ -110,8 +116,10 @@ halnorm_config Call::config() const {
 
 reference::Parameters Call::parameters() const {
     reference::Parameters p(settings.c);
-    if (settings.gamma) p.gamma = gamma.values();
-    if (settings.beta) p.beta = beta.values();
+    if (settings.gamma)
+        p.gamma = gamma.values();
+    if (settings.beta)
+        p.beta = beta.values();
     p.moving_mean = moving_mean.values();
     p.moving_variance = moving_variance.values();
     p.epsilon = settings.epsilon;
@@ -153,27 +161,34 @@ halnorm_status Call::run() {
     halnorm_tensor no_data = in;
     no_data.data = nullptr;
     size_t bytes = 0;
-    const auto size_query = settings.pipeline == Pipeline::inference  ? halnorm_forward_inference_workspace :
-                            settings.pipeline == Pipeline::training ? halnorm_forward_training_workspace :
-                                                                   halnorm_statistics_workspace;
+    const auto size_query =
+        settings.pipeline == Pipeline::inference ? halnorm_forward_inference_workspace :
+        settings.pipeline == Pipeline::training  ? halnorm_forward_training_workspace :
+                                                   halnorm_statistics_workspace;
     const halnorm_status status = size_query(&c, &no_data, &bytes);
-    if (status != HALNORM_OK) return status;
-    // Whichever end the other buffers guard, the workspace's end is the one that a kernel runs over.
-    workspace_ = std::make_unique<Memory>(bytes, HALNORM_WORKSPACE_ALIGNMENT, Placement{settings.placement.guard, 0},
-                                          output_fill);
+    if (status != HALNORM_OK)
+        return status;
+    // Whichever end the other buffers guard, the workspace's end is the one that a kernel runs
+    // over.
+    workspace_ = std::make_unique<Memory>(bytes, HALNORM_WORKSPACE_ALIGNMENT,
+                                          Placement{settings.placement.guard, 0}, output_fill);
     void *const workspace = bytes == 0 ? nullptr : workspace_->data();
 
-    const void *const g = settings.gamma ? gamma.data() : nullptr, *const b = settings.beta ? beta.data() : nullptr;
+    const void *const g = settings.gamma ? gamma.data() : nullptr, *const b = settings.beta ?
+                                                                                  beta.data() :
+                                                                                  nullptr;
     void *const mean = settings.moving ? moving_mean.data() : nullptr;
     void *const variance = settings.moving ? moving_variance.data() : nullptr;
     double *const saved[] = {settings.saved ? static_cast<double *>(saved_mean.data()) : nullptr,
-                             settings.saved ? static_cast<double *>(saved_inv_std.data()) : nullptr};
+                             settings.saved ? static_cast<double *>(saved_inv_std.data()) :
+                                              nullptr};
     switch (settings.pipeline) {
     case Pipeline::inference:
-        return halnorm_forward_inference(&c, &in, g, b, moving_mean.data(), moving_variance.data(), &out, workspace,
-                                         bytes);
+        return halnorm_forward_inference(&c, &in, g, b, moving_mean.data(), moving_variance.data(),
+                                         &out, workspace, bytes);
     case Pipeline::training:
-        return halnorm_forward_training(&c, &in, g, b, mean, variance, &out, saved[0], saved[1], workspace, bytes);
+        return halnorm_forward_training(&c, &in, g, b, mean, variance, &out, saved[0], saved[1],
+                                        workspace, bytes);
     case Pipeline::statistics:
         return halnorm_statistics(&c, &in, &count, static_cast<double *>(saved_mean.data()),
                                   static_cast<double *>(saved_inv_std.data()), workspace, bytes);
@@ -186,7 +201,9 @@ void Call::expect_reference() {
     remember();
     const halnorm_status status = run();
     ASSERT_EQ(status, HALNORM_OK) << halnorm_last_error();
-    if (!settings.variant.empty()) { EXPECT_EQ(halnorm_last_variant(), settings.variant); }
+    if (!settings.variant.empty()) {
+        EXPECT_EQ(halnorm_last_variant(), settings.variant);
+    }
     if (settings.pipeline == Pipeline::statistics) {
         expect_statistics();
     } else {
@@ -207,13 +224,17 @@ void Call::expect_forward() {
     expect_close("y", y(), f.y, [&](size_t i) {
         const size_t c = in.channel_of(i);
         const Source source = training ? Source::batch : Source::moving;
-        const double v_error = one ? 0 : normalized_absolute(settings.dtype, source, m, f, c, f.xhat[i]);
-        return activated_absolute(settings.dtype, p.activation, p.alpha, f.normalized[i], v_error, f.y[i]);
+        const double v_error =
+            one ? 0 : normalized_absolute(settings.dtype, source, m, f, c, f.xhat[i]);
+        return activated_absolute(settings.dtype, p.activation, p.alpha, f.normalized[i], v_error,
+                                  f.y[i]);
     });
-    if (!training) return;
+    if (!training)
+        return;
 
     const auto variance = [&](size_t c) {
-        return f.saved_inv_std[c] == 0 ? 0 : 1 / (f.saved_inv_std[c] * f.saved_inv_std[c]) - p.epsilon;
+        return f.saved_inv_std[c] == 0 ? 0 :
+                                         1 / (f.saved_inv_std[c] * f.saved_inv_std[c]) - p.epsilon;
     };
     const auto mean_error = [&](size_t c) {
         return mean_absolute(settings.dtype, m, f.saved_mean[c], sqrt(fmax(variance(c), 0)));
@@ -226,14 +247,16 @@ void Call::expect_forward() {
     }
     if (settings.moving && in.count() > 1) {
         expect_close("moving_mean", moving_mean, f.moving_mean, [&](size_t c) {
-            return moving_absolute(settings.dtype, p.momentum, p.moving_mean[c], f.saved_mean[c], mean_error(c),
-                                   f.moving_mean[c]);
+            return moving_absolute(settings.dtype, p.momentum, p.moving_mean[c], f.saved_mean[c],
+                                   mean_error(c), f.moving_mean[c]);
         });
         const double correction = p.estimator == HALNORM_VARIANCE_SAMPLE ? m / (m - 1) : 1;
         expect_close("moving_variance", moving_variance, f.moving_variance, [&](size_t c) {
             const double batch = variance(c) * correction;
-            // 1 / inv_std^2 - epsilon gives the variance back up to a few roundings of variance + epsilon.
-            const double error = variance_relative(settings.dtype, m) * batch + 8 * 0x1p-53 * (batch + p.epsilon);
+            // 1 / inv_std^2 - epsilon gives the variance back up to a few roundings of variance +
+            // epsilon.
+            const double error =
+                variance_relative(settings.dtype, m) * batch + 8 * 0x1p-53 * (batch + p.epsilon);
             return moving_absolute(settings.dtype, p.momentum, p.moving_variance[c], batch, error,
                                    f.moving_variance[c]);
         });
@@ -253,7 +276,9 @@ void Call::expect_statistics() {
 
 void Call::expect_untouched() {
     const bool training = settings.pipeline == Pipeline::training;
-    if (!settings.in_place) { EXPECT_TRUE(x.bits() == x_before_) << "x was written"; }
+    if (!settings.in_place) {
+        EXPECT_TRUE(x.bits() == x_before_) << "x was written";
+    }
     EXPECT_TRUE(gamma.bits() == gamma_before_) << "gamma was written";
     EXPECT_TRUE(beta.bits() == beta_before_) << "beta was written";
     if (!training || !settings.moving || input_.count() <= 1) {
@@ -264,7 +289,8 @@ void Call::expect_untouched() {
         EXPECT_TRUE(saved_mean.bits() == saved_before_[0]) << "saved_mean was written";
         EXPECT_TRUE(saved_inv_std.bits() == saved_before_[1]) << "saved_inv_std was written";
     }
-    for (const Tensor *t : {&x, &y(), &gamma, &beta, &moving_mean, &moving_variance, &saved_mean, &saved_inv_std}) {
+    for (const Tensor *t :
+         {&x, &y(), &gamma, &beta, &moving_mean, &moving_variance, &saved_mean, &saved_inv_std}) {
         EXPECT_TRUE(t->gaps_intact()) << "written beside a buffer or into its gaps";
     }
     EXPECT_TRUE(workspace_->surroundings_intact()) << "written beside the workspace";

@@ -1,4 +1,5 @@
-// One call of one pipeline, every buffer of it in guarded memory, and the comparison with the reference.
+// One call of one pipeline, every buffer of it in guarded memory, and the comparison with the
+// reference.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -27,11 +28,11 @@ struct Case {
     int64_t n = 2, c = 3, s = 4;
     Spread x_spread = Spread::dense, y_spread = Spread::dense;
     bool in_place = false;
-    bool gamma = true, beta = true;   // given, or NULL
-    bool moving = true, saved = true; // of training: given, or NULL
+    bool gamma = true, beta = true;    // given, or NULL
+    bool moving = true, saved = true;  // of training: given, or NULL
     Placement placement;
     halnorm_activation activation = HALNORM_ACT_NONE;
-    double alpha = NAN;               // the activation's default
+    double alpha = NAN;  // the activation's default
     double epsilon = 1e-5, momentum = 0.9;
     halnorm_variance_estimator estimator = HALNORM_VARIANCE_POPULATION;
     int32_t threads = 1;
@@ -43,29 +44,30 @@ struct Case {
 
 class Call {
 public:
-    // Fills everything with random numbers that depend on `seed` only: each channel of x has a mean of its own in
+    // Fills everything with random numbers that depend on `seed` only: each channel of x has a mean
+    // of its own in
     // [-2, 2] and a deviation in [0.5, 2]; gamma, beta and the moving statistics are of order 1.
     explicit Call(const Case &settings, uint64_t seed = 1);
 
     Case settings;
     Tensor x, gamma, beta, moving_mean, moving_variance, saved_mean, saved_inv_std;
-    int64_t count = -1;                            // of statistics; mean and M2 are in saved_*
-    std::unique_ptr<Tensor> separate_y;            // not in place
+    int64_t count = -1;                  // of statistics; mean and M2 are in saved_*
+    std::unique_ptr<Tensor> separate_y;  // not in place
     Tensor &y() { return separate_y ? *separate_y : x; }
 
     halnorm_config config() const;
-    reference::Parameters parameters() const;      // what the buffers hold now
-    reference::Array input() const;                // likewise
-    reference::Array shape() const;                // without the values
+    reference::Parameters parameters() const;  // what the buffers hold now
+    reference::Array input() const;            // likewise
+    reference::Array shape() const;            // without the values
 
     // Asks for the size of the workspace, lends it, calls.
     halnorm_status run();
 
-    // Runs, and compares everything with the reference: status, the variant that ran, y, moving and saved statistics,
-    // and that nothing else was written.
+    // Runs, and compares everything with the reference: status, the variant that ran, y, moving and
+    // saved statistics, and that nothing else was written.
     void expect_reference();
 
-    reference::Forward expected;                   // of the last expect_reference
+    reference::Forward expected;  // of the last expect_reference
 
 private:
     void remember();
@@ -76,7 +78,8 @@ private:
     std::unique_ptr<Memory> workspace_;
     reference::Array input_;
     std::unique_ptr<reference::Parameters> parameters_;
-    std::vector<unsigned char> x_before_, gamma_before_, beta_before_, moving_before_[2], saved_before_[2];
+    std::vector<unsigned char> x_before_, gamma_before_, beta_before_, moving_before_[2],
+        saved_before_[2];
 };
 
 }  // namespace test

@@ -1,5 +1,5 @@
-// How a program's environment takes part in the choice of a variant. The environment is read once per process, so each
-// case is a child process: this program again, with --child.
+// How a program's environment takes part in the choice of a variant. The environment is read once
+// per process, so each case is a child process: this program again, with --child.
 #include <gtest/gtest.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +12,8 @@
 
 namespace {
 
-// What the child does: two calls with the given config.variant (or none), then what it saw, a line each: status,
-// variant that ran, variants that say they are chosen, message.
+// What the child does: two calls with the given config.variant (or none), then what it saw, a line
+// each: status, variant that ran, variants that say they are chosen, message.
 int child(const char *variant) {
     float x[24] = {1, 2, 3}, y[24], mean[2] = {0, 0}, variance[2] = {1, 1};
     const int64_t shape[] = {3, 2, 4};
@@ -24,13 +24,15 @@ int child(const char *variant) {
     alignas(HALNORM_WORKSPACE_ALIGNMENT) char workspace[4096];
     halnorm_status status = HALNORM_OK;
     for (int i = 0; i < 2; i++) {
-        status = halnorm_forward_inference(&config, &in, nullptr, nullptr, mean, variance, &out, workspace, sizeof workspace);
+        status = halnorm_forward_inference(&config, &in, nullptr, nullptr, mean, variance, &out,
+                                           workspace, sizeof workspace);
     }
     const std::string message = halnorm_last_error();
     printf("%s\n%s\n", halnorm_status_name(status), halnorm_last_variant());
     for (int32_t i = 0; i < halnorm_variant_count(); i++) {
         halnorm_variant_info info;
-        if (halnorm_variant_get(i, &info) == HALNORM_OK && info.chosen) printf("%s ", info.name);
+        if (halnorm_variant_get(i, &info) == HALNORM_OK && info.chosen)
+            printf("%s ", info.name);
     }
     printf("\n%s\n", message.c_str());
     return 0;
@@ -40,7 +42,8 @@ struct Result {
     std::string status, ran, chosen, message, standard_error;
     int lines_of_error() const {
         int lines = 0;
-        for (char c : standard_error) lines += c == '\n';
+        for (char c : standard_error)
+            lines += c == '\n';
         return lines;
     }
 };
@@ -48,7 +51,8 @@ struct Result {
 std::string read_all(int file) {
     std::string text;
     char buffer[4096];
-    for (ssize_t size; (size = read(file, buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<size_t>(size));
+    for (ssize_t size; (size = read(file, buffer, sizeof buffer)) > 0;)
+        text.append(buffer, static_cast<size_t>(size));
     close(file);
     return text;
 }
@@ -67,7 +71,8 @@ Result run(const char *environment_variant, const char *verbose, const char *con
         };
         set("HALNORM_VARIANT", environment_variant);
         set("HALNORM_VERBOSE", verbose);
-        execl("/proc/self/exe", "dispatch_test", "--child", config_variant, static_cast<char *>(nullptr));
+        execl("/proc/self/exe", "dispatch_test", "--child", config_variant,
+              static_cast<char *>(nullptr));
         _exit(127);
     }
     close(out[1]);
@@ -91,7 +96,8 @@ std::string best() {
     for (int32_t i = 0; i < halnorm_variant_count(); i++) {
         halnorm_variant_info info;
         EXPECT_EQ(halnorm_variant_get(i, &info), HALNORM_OK);
-        if (info.chosen) return info.name;
+        if (info.chosen)
+            return info.name;
     }
     return "none";
 }
@@ -136,13 +142,15 @@ TEST(Dispatch, unknown_name_in_the_environment_fails_every_call_with_the_list) {
 TEST(Dispatch, unsupported_name_in_the_environment_fails_every_call) {
     int unsupported = 0;
     for (const std::string &variant : test::variants()) {
-        if (test::why_unsupported(variant).empty()) continue;
+        if (test::why_unsupported(variant).empty())
+            continue;
         unsupported++;
         const Result r = run(variant.c_str(), nullptr, nullptr);
         EXPECT_EQ(r.status, "HALNORM_ERROR_VARIANT_UNSUPPORTED");
         EXPECT_NE(r.message.find(variant), std::string::npos) << r.message;
     }
-    if (unsupported == 0) GTEST_SKIP() << "this machine supports every variant";
+    if (unsupported == 0)
+        GTEST_SKIP() << "this machine supports every variant";
 }
 
 TEST(Dispatch, empty_environment_variable_is_none) {
@@ -156,14 +164,16 @@ TEST(Dispatch, verbose_says_one_line) {
     const Result forced = run("generic", "1", nullptr);
     EXPECT_EQ(forced.lines_of_error(), 1) << forced.standard_error;
     EXPECT_NE(forced.standard_error.find("generic"), std::string::npos) << forced.standard_error;
-    EXPECT_NE(forced.standard_error.find("HALNORM_VARIANT"), std::string::npos) << forced.standard_error;
+    EXPECT_NE(forced.standard_error.find("HALNORM_VARIANT"), std::string::npos)
+        << forced.standard_error;
     EXPECT_EQ(run(nullptr, "0", nullptr).standard_error, "");
 }
 
 }  // namespace
 
 int main(int argc, char **argv) {
-    if (argc > 1 && strcmp(argv[1], "--child") == 0) return child(argc > 2 ? argv[2] : nullptr);
+    if (argc > 1 && strcmp(argv[1], "--child") == 0)
+        return child(argc > 2 ? argv[2] : nullptr);
     unsetenv("HALNORM_VARIANT");
     unsetenv("HALNORM_VERBOSE");
     testing::InitGoogleTest(&argc, argv);

@@ -1,4 +1,5 @@
-// The edges of docs/semantics.md: one element, none, no variance, epsilon 0, any momentum, missing arguments.
+// The edges of docs/semantics.md: one element, none, no variance, epsilon 0, any momentum, missing
+// arguments.
 #include <gtest/gtest.h>
 #include <math.h>
 
@@ -38,11 +39,13 @@ TEST_P(Edges, one_element_per_channel) {
                     k.in_place = in_place;
                     k.epsilon = epsilon;
                     Call call(k);
-                    call.x.set(5, -3e38), call.x.set(6, 1e-30), call.x.set(7, INFINITY), call.x.set(8, NAN);
+                    call.x.set(5, -3e38), call.x.set(6, 1e-30), call.x.set(7, INFINITY),
+                        call.x.set(8, NAN);
                     const std::vector<double> x = call.x.values();
                     call.expect_reference();
                     const std::vector<double> y = call.y().values();
-                    for (size_t i = 0; i < x.size(); i++) EXPECT_TRUE(i == 8 ? isnan(y[i]) : y[i] == x[i]) << i;
+                    for (size_t i = 0; i < x.size(); i++)
+                        EXPECT_TRUE(i == 8 ? isnan(y[i]) : y[i] == x[i]) << i;
                     EXPECT_EQ(call.saved_mean.values(), std::vector<double>(70, 0));
                     EXPECT_EQ(call.saved_inv_std.values(), std::vector<double>(70, 0));
                 }
@@ -62,45 +65,54 @@ TEST_P(Edges, no_elements) {
             for (int rank = 2; rank <= 5; rank++) {
                 for (int empty = 0; empty < rank; empty++) {
                     const int channel_axis = k.layout == HALNORM_NCHW ? 1 : rank - 1;
-                    if (empty == channel_axis) continue;
+                    if (empty == channel_axis)
+                        continue;
                     k.pipeline = pipeline;
                     k.rank = rank;
                     k.n = 3;
                     k.s = rank == 2 ? 1 : 8;
-                    Call shape(k);  // for its vectors; x and y are replaced by empty views of the same memory
+                    Call shape(k);  // for its vectors; x and y are replaced by empty views of the
+                                    // same memory
                     halnorm_tensor x = shape.x.view(), y = shape.separate_y ? shape.y().view() : x;
                     x.shape[empty] = y.shape[empty] = 0;
                     const halnorm_config config = shape.config();
                     const auto before = shape.y().bits();
-                    const auto mean = shape.moving_mean.bits(), variance = shape.moving_variance.bits();
+                    const auto mean = shape.moving_mean.bits(),
+                               variance = shape.moving_variance.bits();
                     double *saved_mean = static_cast<double *>(shape.saved_mean.data());
                     double *saved_inv_std = static_cast<double *>(shape.saved_inv_std.data());
                     SCOPED_TRACE(k.describe() + ", axis " + std::to_string(empty) + " empty");
 
                     size_t bytes = 1;
                     halnorm_status status = HALNORM_OK;
-                    for (void *data : {x.data, static_cast<void *>(nullptr)}) {  // nothing to point to is fine
+                    for (void *data :
+                         {x.data, static_cast<void *>(nullptr)}) {  // nothing to point to is fine
                         x.data = data;
                         y.data = data == nullptr ? nullptr : shape.y().data();
                         if (pipeline == Pipeline::inference) {
-                            ASSERT_EQ(halnorm_forward_inference_workspace(&config, &x, &bytes), HALNORM_OK);
+                            ASSERT_EQ(halnorm_forward_inference_workspace(&config, &x, &bytes),
+                                      HALNORM_OK);
                             Memory workspace(bytes, HALNORM_WORKSPACE_ALIGNMENT, {}, output_fill);
-                            status = halnorm_forward_inference(&config, &x, shape.gamma.data(), shape.beta.data(),
-                                                               shape.moving_mean.data(), shape.moving_variance.data(),
-                                                               &y, workspace.data(), bytes);
+                            status = halnorm_forward_inference(
+                                &config, &x, shape.gamma.data(), shape.beta.data(),
+                                shape.moving_mean.data(), shape.moving_variance.data(), &y,
+                                workspace.data(), bytes);
                         } else if (pipeline == Pipeline::training) {
-                            ASSERT_EQ(halnorm_forward_training_workspace(&config, &x, &bytes), HALNORM_OK);
+                            ASSERT_EQ(halnorm_forward_training_workspace(&config, &x, &bytes),
+                                      HALNORM_OK);
                             Memory workspace(bytes, HALNORM_WORKSPACE_ALIGNMENT, {}, output_fill);
-                            status = halnorm_forward_training(&config, &x, shape.gamma.data(), shape.beta.data(),
-                                                              shape.moving_mean.data(), shape.moving_variance.data(),
-                                                              &y, saved_mean, saved_inv_std, workspace.data(), bytes);
+                            status = halnorm_forward_training(
+                                &config, &x, shape.gamma.data(), shape.beta.data(),
+                                shape.moving_mean.data(), shape.moving_variance.data(), &y,
+                                saved_mean, saved_inv_std, workspace.data(), bytes);
                             EXPECT_EQ(shape.saved_mean.values(), std::vector<double>(7, 0));
                             EXPECT_EQ(shape.saved_inv_std.values(), std::vector<double>(7, 0));
                         } else {
-                            ASSERT_EQ(halnorm_statistics_workspace(&config, &x, &bytes), HALNORM_OK);
+                            ASSERT_EQ(halnorm_statistics_workspace(&config, &x, &bytes),
+                                      HALNORM_OK);
                             Memory workspace(bytes, HALNORM_WORKSPACE_ALIGNMENT, {}, output_fill);
-                            status = halnorm_statistics(&config, &x, &shape.count, saved_mean, saved_inv_std,
-                                                        workspace.data(), bytes);
+                            status = halnorm_statistics(&config, &x, &shape.count, saved_mean,
+                                                        saved_inv_std, workspace.data(), bytes);
                             EXPECT_EQ(shape.count, 0);
                             EXPECT_EQ(shape.saved_mean.values(), std::vector<double>(7, 0));
                             EXPECT_EQ(shape.saved_inv_std.values(), std::vector<double>(7, 0));
@@ -108,7 +120,8 @@ TEST_P(Edges, no_elements) {
                         EXPECT_EQ(status, HALNORM_OK) << halnorm_last_error();
                     }
                     EXPECT_TRUE(shape.y().bits() == before) << "y was written";
-                    EXPECT_TRUE(shape.moving_mean.bits() == mean && shape.moving_variance.bits() == variance);
+                    EXPECT_TRUE(shape.moving_mean.bits() == mean &&
+                                shape.moving_variance.bits() == variance);
                 }
             }
         }
@@ -137,14 +150,19 @@ TEST_P(Edges, epsilon_zero) {
             Call constant(k);
             const reference::Array shape = constant.shape();
             for (size_t i = 0; i < constant.x.size(); i++) {
-                if (pipeline == Pipeline::training && shape.channel_of(i) == 2) constant.x.set(i, 100.1);
+                if (pipeline == Pipeline::training && shape.channel_of(i) == 2)
+                    constant.x.set(i, 100.1);
             }
             constant.moving_variance.set(2, 0);
             constant.expect_reference();
             for (size_t i = 0; i < constant.x.size(); i++) {
-                if (shape.channel_of(i) == 2) { EXPECT_EQ(constant.y().get(i), constant.beta.get(2)); }
+                if (shape.channel_of(i) == 2) {
+                    EXPECT_EQ(constant.y().get(i), constant.beta.get(2));
+                }
             }
-            if (pipeline == Pipeline::training) { EXPECT_EQ(constant.saved_inv_std.get(2), 0); }
+            if (pipeline == Pipeline::training) {
+                EXPECT_EQ(constant.saved_inv_std.get(2), 0);
+            }
         }
     });
 }
@@ -173,7 +191,9 @@ TEST_P(Edges, moving_variance_of_minus_epsilon_and_below) {
         for (size_t i = 0; i < call.x.size(); i++) {
             const size_t c = shape.channel_of(i);
             EXPECT_EQ(isnan(call.y().get(i)), c == 6);
-            if (c == 1) { EXPECT_EQ(call.y().get(i), call.beta.get(1)); }
+            if (c == 1) {
+                EXPECT_EQ(call.y().get(i), call.beta.get(1));
+            }
         }
     });
 }
@@ -181,13 +201,16 @@ TEST_P(Edges, moving_variance_of_minus_epsilon_and_below) {
 TEST_P(Edges, any_finite_momentum) {
     for_each_setting([](Case k) {
         for (double momentum : {0.0, 1.0, 0.5, -1.0, 1.5, 1e6, -1e6}) {
-            for (halnorm_variance_estimator estimator : {HALNORM_VARIANCE_POPULATION, HALNORM_VARIANCE_SAMPLE}) {
+            for (halnorm_variance_estimator estimator :
+                 {HALNORM_VARIANCE_POPULATION, HALNORM_VARIANCE_SAMPLE}) {
                 k.momentum = momentum;
                 k.estimator = estimator;
                 Call call(k);
                 const std::vector<double> old = call.moving_mean.values();
                 call.expect_reference();
-                if (momentum == 1) { EXPECT_EQ(call.moving_mean.values(), old); }
+                if (momentum == 1) {
+                    EXPECT_EQ(call.moving_mean.values(), old);
+                }
             }
         }
     });
@@ -254,10 +277,12 @@ TEST_P(Edges, strides_of_extents_of_one_do_not_count) {
         y.strides[0] = 1;
         const halnorm_config config = call.config();
         size_t bytes = 0;
-        ASSERT_EQ(halnorm_forward_inference_workspace(&config, &x, &bytes), HALNORM_OK) << halnorm_last_error();
+        ASSERT_EQ(halnorm_forward_inference_workspace(&config, &x, &bytes), HALNORM_OK)
+            << halnorm_last_error();
         Memory workspace(bytes, HALNORM_WORKSPACE_ALIGNMENT, {}, output_fill);
         EXPECT_EQ(halnorm_forward_inference(&config, &x, nullptr, nullptr, call.moving_mean.data(),
-                                            call.moving_variance.data(), &y, workspace.data(), bytes),
+                                            call.moving_variance.data(), &y, workspace.data(),
+                                            bytes),
                   HALNORM_OK)
             << halnorm_last_error();
     });

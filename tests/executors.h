@@ -1,4 +1,5 @@
-// Executors that a caller might bring: each breaks one habit that a library could have come to rely on.
+// Executors that a caller might bring: each breaks one habit that a library could have come to rely
+// on.
 #pragma once
 
 #include <atomic>
@@ -21,7 +22,8 @@ public:
 private:
     static void run(void *context, int64_t tasks, Task task, void *argument) {
         static_cast<ReverseExecutor *>(context)->tasks_ += tasks;
-        for (int64_t i = tasks; i-- > 0;) task(argument, i);
+        for (int64_t i = tasks; i-- > 0;)
+            task(argument, i);
     }
     halnorm_executor interface_;
     int64_t tasks_ = 0;
@@ -37,11 +39,14 @@ private:
     static void run(void *context, int64_t tasks, Task task, void *argument) {
         std::atomic<int64_t> next{0};
         const auto work = [&] {
-            for (int64_t i; (i = next.fetch_add(1)) < tasks;) task(argument, i);
+            for (int64_t i; (i = next.fetch_add(1)) < tasks;)
+                task(argument, i);
         };
         std::vector<std::thread> threads;
-        for (int i = 0; i < static_cast<ThreadExecutor *>(context)->threads_; i++) threads.emplace_back(work);
-        for (std::thread &thread : threads) thread.join();
+        for (int i = 0; i < static_cast<ThreadExecutor *>(context)->threads_; i++)
+            threads.emplace_back(work);
+        for (std::thread &thread : threads)
+            thread.join();
     }
     int threads_;
     halnorm_executor interface_;

@@ -1,6 +1,7 @@
-// Every variant x pipeline x layout x dtype, over ranks, strides, affine or not, in place or not, guard pages, offsets,
-// and shapes that reach each branch of a kernel: rows around one, two and four vectors of 2 to 16 elements, rows around
-// the lengths at which the runtime cuts them, channels that fill no vector.
+// Every variant x pipeline x layout x dtype, over ranks, strides, affine or not, in place or not,
+// guard pages, offsets, and shapes that reach each branch of a kernel: rows around one, two and
+// four vectors of 2 to 16 elements, rows around the lengths at which the runtime cuts them,
+// channels that fill no vector.
 #include <algorithm>
 #include <gtest/gtest.h>
 
@@ -35,17 +36,19 @@ std::vector<Point> points() {
 
 std::string point_name(const testing::TestParamInfo<Point> &info) {
     const Point &p = info.param;
-    return std::string(name(p.pipeline)) + "_" + name(p.layout) + "_" + name(p.dtype) + "__" + p.variant;
+    return std::string(name(p.pipeline)) + "_" + name(p.layout) + "_" + name(p.dtype) + "__" +
+           p.variant;
 }
 
 struct Shape {
     int64_t n, c, s;
 };
 
-// Rows in NCHW, channels in NHWC: 1, and L - 1, L, L + 1, 2 L - 1, 2 L, 4 L + 3 for vectors of L = 2 to 16; 7x7, 14x14,
-// around 1024, 50x50, 56x56.
-constexpr int64_t inner_extents[] = {1,  2,  3,  4,  5,  7,  8,  9,  11,  15,  16,   17,   19,
-                                     31, 32, 33, 35, 67, 49, 63, 64, 196, 1023, 1024, 1025, 2500, 3136};
+// Rows in NCHW, channels in NHWC: 1, and L - 1, L, L + 1, 2 L - 1, 2 L, 4 L + 3 for vectors of L =
+// 2 to 16; 7x7, 14x14, around 1024, 50x50, 56x56.
+constexpr int64_t inner_extents[] = {1,  2,  3,  4,   5,    7,    8,    9,    11,
+                                     15, 16, 17, 19,  31,   32,   33,   35,   67,
+                                     49, 63, 64, 196, 1023, 1024, 1025, 2500, 3136};
 constexpr int64_t channel_counts[] = {1, 3, 7, 16, 17, 64, 257};
 constexpr int64_t image_counts[] = {1, 2, 3, 9, 33, 70};
 
@@ -55,22 +58,27 @@ std::vector<Shape> shapes(halnorm_layout layout, int64_t most_elements, bool all
     const auto add = [&](int64_t c, int64_t s) {
         for (size_t k = 0; k < std::size(image_counts); k++) {
             const int64_t n = image_counts[(turn + k) % std::size(image_counts)];
-            if (n * c * s > most_elements) continue;
+            if (n * c * s > most_elements)
+                continue;
             list.push_back({n, c, s});
-            if (!all_images) break;
+            if (!all_images)
+                break;
         }
         turn++;
     };
     for (int64_t inner : inner_extents) {
-        for (int64_t c : channel_counts) add(c, inner);
+        for (int64_t c : channel_counts)
+            add(c, inner);
         if (layout == HALNORM_NHWC) {
-            for (int64_t s : {1, 49, 100}) add(inner, s);
+            for (int64_t s : {1, 49, 100})
+                add(inner, s);
         }
     }
     // Fully connected layers, whose rows fold where C is no multiple of a vector.
     for (int64_t c : {1, 2, 3, 10, 16, 31, 48, 100, 257, 1000}) {
         for (int64_t n : {4, 64, 1000}) {
-            if (n * c <= most_elements) list.push_back({n, c, 1});
+            if (n * c <= most_elements)
+                list.push_back({n, c, 1});
         }
     }
     return list;
@@ -80,9 +88,9 @@ struct Spreads {
     Spread x, y;
 };
 constexpr Spreads spreads[] = {
-    {Spread::dense, Spread::dense},         {Spread::channel_gap, Spread::dense},
-    {Spread::dense, Spread::dense},         {Spread::dense, Spread::channel_gap},
-    {Spread::image_gap, Spread::image_gap}, {Spread::channels_last, Spread::channels_last},
+    {Spread::dense, Spread::dense},           {Spread::channel_gap, Spread::dense},
+    {Spread::dense, Spread::dense},           {Spread::dense, Spread::channel_gap},
+    {Spread::image_gap, Spread::image_gap},   {Spread::channels_last, Spread::channels_last},
     {Spread::channel_gap, Spread::image_gap},
 };
 constexpr int offsets[] = {0, 1, 3};
@@ -91,20 +99,24 @@ class Grid : public testing::TestWithParam<Point> {
 protected:
     void SetUp() override {
         const std::string why = why_unsupported(GetParam().variant);
-        if (!why.empty()) GTEST_SKIP() << GetParam().variant << ": " << why;
+        if (!why.empty())
+            GTEST_SKIP() << GetParam().variant << ": " << why;
     }
 
-    // Small shapes meet every combination of in place and affine; of all other aspects each call gets the next choice.
+    // Small shapes meet every combination of in place and affine; of all other aspects each call
+    // gets the next choice.
     void run(int64_t most_elements, bool all_images, int64_t small) {
         const Point &p = GetParam();
         const std::vector<Shape> list = shapes(p.layout, most_elements, all_images);
         size_t turn = 0;
         for (const Shape &shape : list) {
-            const bool every = shape.n * shape.c * shape.s <= small && p.pipeline != Pipeline::statistics;
+            const bool every =
+                shape.n * shape.c * shape.s <= small && p.pipeline != Pipeline::statistics;
             for (int option = 0; option < (every ? 8 : 1); option++, turn++) {
                 const size_t choice = every ? static_cast<size_t>(option) : turn;
                 run_one(shape, choice, turn);
-                if (failures() > 3) return;  // one kind of mistake need not fill the screen
+                if (failures() > 3)
+                    return;  // one kind of mistake need not fill the screen
             }
         }
         RecordProperty("calls", std::to_string(turn));
@@ -129,7 +141,8 @@ private:
         s.saved = turn % 4 != 3;
         const Spreads &spread = spreads[turn % std::size(spreads)];
         // NHWC over NCHW memory folds for one image only.
-        const bool foldable = spread.x != Spread::channels_last || p.layout == HALNORM_NCHW || shape.n == 1;
+        const bool foldable =
+            spread.x != Spread::channels_last || p.layout == HALNORM_NCHW || shape.n == 1;
         s.x_spread = foldable ? spread.x : Spread::dense;
         s.y_spread = foldable ? spread.y : Spread::dense;
         s.placement.guard = turn % 2 == 0 ? Guard::after : Guard::before;
@@ -138,10 +151,13 @@ private:
         Call(s, turn).expect_reference();
     }
 
-    static int failures() { return testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count(); }
+    static int failures() {
+        return testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count();
+    }
 };
 
-class GridSweep : public Grid {};  // every shape with every number of images, and larger ones: minutes
+class GridSweep : public Grid {
+};  // every shape with every number of images, and larger ones: minutes
 
 TEST_P(Grid, matches_reference) {
     if (options.reduced) {

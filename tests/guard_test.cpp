@@ -1,5 +1,6 @@
-// Every kernel against pages that fault: x, y, gamma, beta, moving and saved statistics and the workspace all end
-// right before one, or start right after one. A read or write outside is a crash, in a gap or beside a buffer a failure.
+// Every kernel against pages that fault: x, y, gamma, beta, moving and saved statistics and the
+// workspace all end right before one, or start right after one. A read or write outside is a crash,
+// in a gap or beside a buffer a failure.
 #include <gtest/gtest.h>
 
 #include "call.h"
@@ -12,18 +13,21 @@ using namespace test;
 
 class GuardPages : public VariantTest {
 protected:
-    // Extents that are multiples of nothing, and of everything; rows and channels shorter than any vector.
+    // Extents that are multiples of nothing, and of everything; rows and channels shorter than any
+    // vector.
     template<typename Body>
     void for_each_setting(Pipeline pipeline, Body body) {
         const int64_t shapes[][3] = {
-            {1, 1, 1},  {2, 1, 1},    {1, 1, 2},   {1, 2, 3},    {3, 3, 3},    {2, 5, 7},    {1, 10, 49},  {5, 13, 49},
-            {7, 17, 4}, {3, 31, 15},  {2, 33, 16}, {64, 10, 1},  {63, 10, 1},  {100, 3, 1},  {31, 257, 1}, {2, 65, 63},
-            {4, 16, 64}, {3, 6, 1025}, {1, 3, 4099}, {17, 100, 3}, {2, 129, 100}, {40, 48, 9}, {1, 1000, 2}, {70, 7, 33},
+            {1, 1, 1},    {2, 1, 1},    {1, 1, 2},     {1, 2, 3},   {3, 3, 3},    {2, 5, 7},
+            {1, 10, 49},  {5, 13, 49},  {7, 17, 4},    {3, 31, 15}, {2, 33, 16},  {64, 10, 1},
+            {63, 10, 1},  {100, 3, 1},  {31, 257, 1},  {2, 65, 63}, {4, 16, 64},  {3, 6, 1025},
+            {1, 3, 4099}, {17, 100, 3}, {2, 129, 100}, {40, 48, 9}, {1, 1000, 2}, {70, 7, 33},
         };
         for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
             for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
                 for (const auto &shape : shapes) {
-                    if (options.reduced && shape[0] * shape[1] * shape[2] > 1500) continue;
+                    if (options.reduced && shape[0] * shape[1] * shape[2] > 1500)
+                        continue;
                     for (Guard guard : {Guard::before, Guard::after}) {
                         Case k;
                         k.variant = GetParam();
@@ -96,9 +100,11 @@ TEST_P(GuardPages, around_every_activation) {
     }
 }
 
-// What the size query says has to be enough for every number of threads, and no more than it says is used.
+// What the size query says has to be enough for every number of threads, and no more than it says
+// is used.
 TEST_P(GuardPages, around_the_workspace_with_threads) {
-    if (options.reduced) GTEST_SKIP() << "larger than an emulated machine likes";
+    if (options.reduced)
+        GTEST_SKIP() << "larger than an emulated machine likes";
     for (Pipeline pipeline : {Pipeline::inference, Pipeline::training, Pipeline::statistics}) {
         for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
             for (int threads : {1, 2, 8}) {

@@ -1,4 +1,5 @@
-// main() of the test programs. A program that ran nothing but skipped tests says so to ctest with exit status 77.
+// main() of the test programs. A program that ran nothing but skipped tests says so to ctest with
+// exit status 77.
 #include <gtest/gtest.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +8,8 @@
 #include "options.h"
 
 int main(int argc, char **argv) {
-    // Each test says what it wants to run; what the user's shell forces would change what `chosen` means.
+    // Each test says what it wants to run; what the user's shell forces would change what `chosen`
+    // means.
     unsetenv("HALNORM_VARIANT");
     unsetenv("HALNORM_VERBOSE");
     testing::InitGoogleTest(&argc, argv);
@@ -21,14 +23,16 @@ int main(int argc, char **argv) {
         } else if (strncmp(argv[i], expect, strlen(expect)) == 0) {
             test::options.expected_chosen = argv[i] + strlen(expect);
         } else {
-            fprintf(stderr, "%s: unknown argument %s (--reduced, --no-guard-pages, --expect-chosen=NAME)\n", argv[0],
-                    argv[i]);
+            fprintf(stderr,
+                    "%s: unknown argument %s (--reduced, --no-guard-pages, --expect-chosen=NAME)\n",
+                    argv[0], argv[i]);
             return 2;
         }
     }
     const int status = RUN_ALL_TESTS();
     const testing::UnitTest &all = *testing::UnitTest::GetInstance();
-    if (testing::GTEST_FLAG(list_tests)) return status;
+    if (testing::GTEST_FLAG(list_tests))
+        return status;
     if (status == 0 && all.test_to_run_count() == 0) {
         fprintf(stderr, "%s: no test matches the filter\n", argv[0]);
         return 1;

@@ -31,7 +31,8 @@ Memory::Memory(size_t bytes, size_t alignment, Placement placement, unsigned cha
     const size_t shift = static_cast<size_t>(placement.offset) * alignment;
     usable_ = (bytes + shift + alignment + page - 1) / page * page;
     mapped_ = usable_ + 2 * guard;
-    void *mapping = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *mapping =
+        mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     check(mapping != MAP_FAILED, "mmap");
     mapping_ = static_cast<unsigned char *>(mapping);
     first_ = mapping_ + guard;

@@ -5,16 +5,18 @@
 
 namespace test {
 
-// Which end of the buffer touches a page that faults on any access, and how many elements the buffer is moved away
-// from there, so that kernels meet pointers that are aligned to an element only.
+// Which end of the buffer touches a page that faults on any access, and how many elements the
+// buffer is moved away from there, so that kernels meet pointers that are aligned to an element
+// only.
 enum class Guard { before, after };
 struct Placement {
     Guard guard = Guard::after;
     int offset = 0;  // in elements
 };
 
-// What fills everything that is not an element. Inputs have NaN there: who reads it, spoils the result. Outputs have a
-// small number there: who writes a result, or a NaN from the input's gaps, changes it.
+// What fills everything that is not an element. Inputs have NaN there: who reads it, spoils the
+// result. Outputs have a small number there: who writes a result, or a NaN from the input's gaps,
+// changes it.
 constexpr unsigned char input_fill = 0xff, output_fill = 0xa5;
 
 // A buffer between two pages that fault on any access.

@@ -22,7 +22,8 @@ public:
     // Deviation 1, at most 6: the sum of twelve uniform numbers, which needs no libm.
     double normal() {
         double sum = -6;
-        for (int i = 0; i < 12; i++) sum += uniform(0, 1);
+        for (int i = 0; i < 12; i++)
+            sum += uniform(0, 1);
         return sum;
     }
     size_t below(size_t n) { return static_cast<size_t>(bits() % n); }

@@ -36,18 +36,18 @@ Real inverse_deviation(Real variance, Real epsilon) {
 void normalize(const Array &x, const Parameters &p, Forward &f) {
     for (size_t i = 0; i < x.values.size(); i++) {
         const size_t c = x.channel_of(i);
-        const Real xhat =
-            (static_cast<Real>(x.values[i]) - f.center[c]) * f.inv_std[c];
+        const Real xhat = (static_cast<Real>(x.values[i]) - f.center[c]) * f.inv_std[c];
         const Real v = f.gamma[c] * xhat + f.beta[c];
         f.xhat.push_back(static_cast<double>(xhat));
         f.normalized.push_back(static_cast<double>(v));
-        f.y.push_back(static_cast<double>(p.activation == HALNORM_ACT_NONE ? v : activate(p.activation, p.alpha, v)));
+        f.y.push_back(static_cast<double>(
+            p.activation == HALNORM_ACT_NONE ? v : activate(p.activation, p.alpha, v)));
     }
 }
 
 double value_at(const halnorm_tensor &tensor, int64_t offset) {
-    return tensor.dtype == HALNORM_FLOAT32 ? static_cast<const float *>(tensor.data)[offset]
-                                           : static_cast<const double *>(tensor.data)[offset];
+    return tensor.dtype == HALNORM_FLOAT32 ? static_cast<const float *>(tensor.data)[offset] :
+                                             static_cast<const double *>(tensor.data)[offset];
 }
 
 }  // namespace
@@ -60,7 +60,8 @@ Parameters::Parameters(int64_t channels)
 int64_t Array::count() const {
     int64_t count = 1;
     for (size_t axis = 0; axis < shape.size(); axis++) {
-        if (static_cast<int>(axis) != channel_axis) count *= shape[axis];
+        if (static_cast<int>(axis) != channel_axis)
+            count *= shape[axis];
     }
     return count;
 }
@@ -78,7 +79,8 @@ Array read(const halnorm_tensor &tensor, halnorm_layout layout) {
     a.shape.assign(tensor.shape, tensor.shape + tensor.rank);
     a.channel_axis = layout == HALNORM_NCHW ? 1 : tensor.rank - 1;
     for (int64_t extent : a.shape) {
-        if (extent == 0) return a;
+        if (extent == 0)
+            return a;
     }
     std::vector<int64_t> index(a.shape.size(), 0);
     for (;;) {
@@ -88,8 +90,10 @@ Array read(const halnorm_tensor &tensor, halnorm_layout layout) {
         }
         a.values.push_back(value_at(tensor, offset));
         size_t axis = index.size();
-        while (axis > 0 && ++index[axis - 1] == a.shape[axis - 1]) index[--axis] = 0;
-        if (axis == 0) return a;
+        while (axis > 0 && ++index[axis - 1] == a.shape[axis - 1])
+            index[--axis] = 0;
+        if (axis == 0)
+            return a;
     }
 }
 
@@ -99,11 +103,13 @@ Statistics statistics(const Array &x) {
     s.count = x.count();
     s.mean.assign(channels, 0);
     s.m2.assign(channels, 0);
-    if (s.count == 0) return s;
+    if (s.count == 0)
+        return s;
 
     const Real m = static_cast<Real>(s.count);
     std::vector<Sum> sums(channels), deviations(channels), squares(channels);
-    for (size_t i = 0; i < x.values.size(); i++) sums[x.channel_of(i)].add(x.values[i]);
+    for (size_t i = 0; i < x.values.size(); i++)
+        sums[x.channel_of(i)].add(x.values[i]);
     for (size_t i = 0; i < x.values.size(); i++) {
         const size_t c = x.channel_of(i);
         const Real d = x.values[i] - sums[c].value() / m;
@@ -120,8 +126,10 @@ Statistics statistics(const Array &x) {
 }
 
 Statistics merged(const Statistics &a, const Statistics &b) {
-    if (a.count == 0) return b;
-    if (b.count == 0) return a;
+    if (a.count == 0)
+        return b;
+    if (b.count == 0)
+        return a;
     Statistics s;
     s.count = a.count + b.count;
     const Real na = static_cast<Real>(a.count), nb = static_cast<Real>(b.count);
@@ -172,8 +180,8 @@ Forward forward_training(const Array &x, const Parameters &p) {
         f.saved_inv_std[c] = static_cast<double>(inverse_deviation(s.m2[c] / m, p.epsilon));
         f.moving_mean[c] =
             static_cast<double>(p.moving_mean[c] * old_weight + s.mean[c] * new_weight);
-        f.moving_variance[c] = static_cast<double>(p.moving_variance[c] * old_weight +
-                                                   s.m2[c] / divisor * new_weight);
+        f.moving_variance[c] =
+            static_cast<double>(p.moving_variance[c] * old_weight + s.m2[c] / divisor * new_weight);
     }
     f.center = f.saved_mean;
     f.inv_std = f.saved_inv_std;

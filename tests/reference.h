@@ -1,5 +1,6 @@
-// Batch normalization the obvious way: what the library's results are compared with. Formulas are those of
-// docs/semantics.md, written down in wide types and compensated sums, with no thought of speed.
+// Batch normalization the obvious way: what the library's results are compared with. Formulas are
+// those of docs/semantics.md, written down in wide types and compensated sums, with no thought of
+// speed.
 #pragma once
 
 #include <stdint.h>
@@ -45,8 +46,8 @@ struct Parameters {
 
 struct Forward {
     std::vector<double> y;
-    std::vector<double> xhat;        // (x - center) * inv_std, of each element
-    std::vector<double> normalized;  // gamma * xhat + beta, of each element
+    std::vector<double> xhat;                          // (x - center) * inv_std, of each element
+    std::vector<double> normalized;                    // gamma * xhat + beta, of each element
     std::vector<double> center, inv_std, gamma, beta;  // per channel, as they entered y
     std::vector<double> moving_mean, moving_variance, saved_mean, saved_inv_std;
 };
@@ -54,7 +55,8 @@ struct Forward {
 Forward forward_inference(const Array &x, const Parameters &p);
 Forward forward_training(const Array &x, const Parameters &p);
 
-// act(v) with the value `alpha` where the activation has one. An infinite v gives the function's limit.
+// act(v) with the value `alpha` where the activation has one. An infinite v gives the function's
+// limit.
 long double activate(halnorm_activation activation, double alpha, long double v);
 
 // Upper bound of |act'(v)| over all v.

@@ -28,28 +28,43 @@ long double gelu_tanh(long double v) {
 }  // namespace
 
 long double activate(halnorm_activation activation, double alpha, long double v) {
-    if (isnan(v)) return v;
+    if (isnan(v))
+        return v;
     const bool bottom = isinf(v) && v < 0;  // v * f(v) would be -inf * 0; the limit is 0
     switch (activation) {
-    case HALNORM_ACT_NONE: return v;
-    case HALNORM_ACT_RELU: return v > 0 ? v : 0;
-    case HALNORM_ACT_RELU6: return v > 0 ? fminl(v, 6) : 0;
-    case HALNORM_ACT_LEAKY_RELU: return v > 0 ? v : alpha * v;
-    case HALNORM_ACT_ELU: return v > 0 ? v : alpha * expm1l(v);
-    case HALNORM_ACT_SIGMOID: return sigmoid(v);
-    case HALNORM_ACT_TANH: return tanhl(v);
+    case HALNORM_ACT_NONE:
+        return v;
+    case HALNORM_ACT_RELU:
+        return v > 0 ? v : 0;
+    case HALNORM_ACT_RELU6:
+        return v > 0 ? fminl(v, 6) : 0;
+    case HALNORM_ACT_LEAKY_RELU:
+        return v > 0 ? v : alpha * v;
+    case HALNORM_ACT_ELU:
+        return v > 0 ? v : alpha * expm1l(v);
+    case HALNORM_ACT_SIGMOID:
+        return sigmoid(v);
+    case HALNORM_ACT_TANH:
+        return tanhl(v);
     case HALNORM_ACT_SILU:
-    case HALNORM_ACT_SWISH: return bottom ? 0 : v * sigmoid(v);
+    case HALNORM_ACT_SWISH:
+        return bottom ? 0 : v * sigmoid(v);
     case HALNORM_ACT_HARDSIGMOID: {
         const long double t = alpha == 0 ? 0.5L : alpha * v + 0.5L;
         return fminl(fmaxl(t, 0), 1);
     }
-    case HALNORM_ACT_HARDSWISH: return bottom ? 0 : v * fminl(fmaxl(v + 3, 0), 6) / 6;
-    case HALNORM_ACT_GELU: return bottom ? 0 : gelu(v);
-    case HALNORM_ACT_GELU_TANH: return bottom ? 0 : gelu_tanh(v);
-    case HALNORM_ACT_SOFTPLUS: return softplus(v);
-    case HALNORM_ACT_MISH: return bottom ? 0 : v * tanhl(softplus(v));
-    case HALNORM_ACT_COUNT: break;
+    case HALNORM_ACT_HARDSWISH:
+        return bottom ? 0 : v * fminl(fmaxl(v + 3, 0), 6) / 6;
+    case HALNORM_ACT_GELU:
+        return bottom ? 0 : gelu(v);
+    case HALNORM_ACT_GELU_TANH:
+        return bottom ? 0 : gelu_tanh(v);
+    case HALNORM_ACT_SOFTPLUS:
+        return softplus(v);
+    case HALNORM_ACT_MISH:
+        return bottom ? 0 : v * tanhl(softplus(v));
+    case HALNORM_ACT_COUNT:
+        break;
     }
     abort();
 }
@@ -57,15 +72,20 @@ long double activate(halnorm_activation activation, double alpha, long double v)
 double steepest_slope(halnorm_activation activation, double alpha) {
     switch (activation) {
     case HALNORM_ACT_LEAKY_RELU:
-    case HALNORM_ACT_ELU: return fmax(1, fabs(alpha));
-    case HALNORM_ACT_HARDSIGMOID: return fabs(alpha);
-    case HALNORM_ACT_HARDSWISH: return 1.5;  // at v = 3
+    case HALNORM_ACT_ELU:
+        return fmax(1, fabs(alpha));
+    case HALNORM_ACT_HARDSIGMOID:
+        return fabs(alpha);
+    case HALNORM_ACT_HARDSWISH:
+        return 1.5;  // at v = 3
     case HALNORM_ACT_SILU:
     case HALNORM_ACT_SWISH:
     case HALNORM_ACT_MISH:
     case HALNORM_ACT_GELU:
-    case HALNORM_ACT_GELU_TANH: return 1.13;  // silu 1.0998, mish 1.0885, gelu 1.1290
-    default: return 1;
+    case HALNORM_ACT_GELU_TANH:
+        return 1.13;  // silu 1.0998, mish 1.0885, gelu 1.1290
+    default:
+        return 1;
     }
 }
 

@@ -1,4 +1,5 @@
-// The reference against the worked cases of docs/semantics.md, and against numbers computed by hand.
+// The reference against the worked cases of docs/semantics.md, and against numbers computed by
+// hand.
 #include <gtest/gtest.h>
 #include <math.h>
 
@@ -17,9 +18,11 @@ Array array(std::vector<int64_t> shape, std::vector<double> values) {
     return a;
 }
 
-void expect_near(const std::vector<double> &actual, const std::vector<double> &expected, double tolerance) {
+void expect_near(const std::vector<double> &actual, const std::vector<double> &expected,
+                 double tolerance) {
     ASSERT_EQ(actual.size(), expected.size());
-    for (size_t i = 0; i < expected.size(); i++) EXPECT_NEAR(actual[i], expected[i], tolerance) << i;
+    for (size_t i = 0; i < expected.size(); i++)
+        EXPECT_NEAR(actual[i], expected[i], tolerance) << i;
 }
 
 TEST(Reference, worked_case_1) {
@@ -29,8 +32,8 @@ TEST(Reference, worked_case_1) {
     p.beta = {1};
     const reference::Forward f = forward_training(x, p);
     expect_near(f.y,
-                {-2.18650869, -1.60714347, -1.02777826, -0.44841304, 0.13095218, 0.71031739, 1.28968261,
-                 1.86904782, 2.44841304, 3.02777826, 3.60714347, 4.18650869},
+                {-2.18650869, -1.60714347, -1.02777826, -0.44841304, 0.13095218, 0.71031739,
+                 1.28968261, 1.86904782, 2.44841304, 3.02777826, 3.60714347, 4.18650869},
                 5e-9);
     expect_near(f.saved_mean, {5.5}, 1e-15);
     expect_near(f.saved_inv_std, {0.289682608}, 5e-10);
@@ -38,8 +41,8 @@ TEST(Reference, worked_case_1) {
     expect_near(f.moving_variance, {2.09166667}, 5e-9);
 }
 
-// Case 2 is about the backward pass; its dbatch needs the same xhat, which follows from its numbers:
-// dgamma = sum(dy * xhat) = xhat[0].
+// Case 2 is about the backward pass; its dbatch needs the same xhat, which follows from its
+// numbers: dgamma = sum(dy * xhat) = xhat[0].
 TEST(Reference, worked_case_2) {
     const Array x = array({4, 1}, {1, 2, 3, 4});
     Parameters p(1);
@@ -51,14 +54,16 @@ TEST(Reference, worked_case_2) {
 }
 
 TEST(Reference, worked_case_3) {
-    const reference::Forward f = forward_training(array({1, 1, 3, 3}, std::vector<double>(9, 100)), Parameters(1));
+    const reference::Forward f =
+        forward_training(array({1, 1, 3, 3}, std::vector<double>(9, 100)), Parameters(1));
     EXPECT_EQ(f.y, std::vector<double>(9, 0));
     expect_near(f.saved_inv_std, {316.227766}, 5e-7);
     expect_near(f.moving_mean, {10}, 1e-14);
     expect_near(f.moving_variance, {0.9}, 1e-15);
 }
 
-// Channel 0 holds 1 3 / 5 7: mean 4, M2 9 + 1 + 1 + 9. Channel 1 holds 0 0 / 0 8: mean 2, M2 4 + 4 + 4 + 36.
+// Channel 0 holds 1 3 / 5 7: mean 4, M2 9 + 1 + 1 + 9. Channel 1 holds 0 0 / 0 8: mean 2, M2 4 + 4
+// + 4 + 36.
 TEST(Reference, statistics_by_hand_in_both_layouts) {
     const Array nchw = array({2, 2, 2}, {1, 3, 0, 0, 5, 7, 0, 8});
     Array nhwc = array({2, 2, 2}, {1, 0, 3, 0, 5, 0, 7, 8});
@@ -73,14 +78,16 @@ TEST(Reference, statistics_by_hand_in_both_layouts) {
 
 TEST(Reference, statistics_of_large_numbers_keep_their_digits) {
     std::vector<double> values;
-    for (int i = 0; i < 1000; i++) values.push_back(1e12 + (i % 2));
+    for (int i = 0; i < 1000; i++)
+        values.push_back(1e12 + (i % 2));
     const reference::Statistics s = statistics(array({1000, 1}, values));
     EXPECT_EQ(s.mean[0], 1e12 + 0.5);
     EXPECT_EQ(s.m2[0], 250);
 }
 
 TEST(Reference, merged_statistics_are_those_of_the_whole) {
-    const Array a = array({3, 1}, {1, 2, 6}), b = array({2, 1}, {-4, 10}), ab = array({5, 1}, {1, 2, 6, -4, 10});
+    const Array a = array({3, 1}, {1, 2, 6}), b = array({2, 1}, {-4, 10}),
+                ab = array({5, 1}, {1, 2, 6, -4, 10});
     const reference::Statistics merged = reference::merged(statistics(a), statistics(b));
     EXPECT_EQ(merged.count, 5);
     expect_near(merged.mean, statistics(ab).mean, 1e-15);
@@ -115,7 +122,8 @@ TEST(Reference, edges) {
     EXPECT_EQ(none.saved_inv_std, std::vector<double>{0});
     EXPECT_EQ(none.moving_variance, std::vector<double>{1});
 
-    const reference::Forward constant = forward_training(array({3, 1}, {5, 5, 5}), p);  // var + epsilon == 0
+    const reference::Forward constant =
+        forward_training(array({3, 1}, {5, 5, 5}), p);  // var + epsilon == 0
     EXPECT_EQ(constant.y, std::vector<double>(3, 3));
     EXPECT_EQ(constant.saved_inv_std, std::vector<double>{0});
 
@@ -137,18 +145,20 @@ TEST(Reference, sample_variance_enters_the_moving_one_only) {
 
 TEST(Reference, reads_any_strides) {
     for (int rank = 2; rank <= 5; rank++) {
-        for (test::Spread spread : {test::Spread::dense, test::Spread::channel_gap, test::Spread::image_gap,
-                                    test::Spread::channels_last}) {
+        for (test::Spread spread : {test::Spread::dense, test::Spread::channel_gap,
+                                    test::Spread::image_gap, test::Spread::channels_last}) {
             for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
                 const int64_t s = rank == 2 ? 1 : 12;
                 const test::Geometry g = test::geometry(layout, rank, 1, 3, s, spread);
                 test::Tensor t(HALNORM_FLOAT64, g, {}, test::input_fill);
-                for (size_t i = 0; i < t.size(); i++) t.set(i, static_cast<double>(i));
+                for (size_t i = 0; i < t.size(); i++)
+                    t.set(i, static_cast<double>(i));
                 const Array a = reference::read(t.view(), layout);
                 EXPECT_EQ(a.shape.size(), static_cast<size_t>(rank));
                 EXPECT_EQ(a.channels(), 3);
                 EXPECT_EQ(a.values, t.values());
-                for (size_t i = 0; i < a.values.size(); i++) EXPECT_EQ(a.values[i], static_cast<double>(i));
+                for (size_t i = 0; i < a.values.size(); i++)
+                    EXPECT_EQ(a.values[i], static_cast<double>(i));
                 EXPECT_TRUE(t.gaps_intact());
             }
         }

@@ -1,4 +1,5 @@
-// The layer as its users meet it first: default configuration, dense tensors, whatever variant this machine chooses.
+// The layer as its users meet it first: default configuration, dense tensors, whatever variant this
+// machine chooses.
 #include <gtest/gtest.h>
 
 #include "call.h"
@@ -82,9 +83,11 @@ TEST(Seed, dense_tensors) {
 
 class WorkedCases : public VariantTest {};
 
-void expect_all_near(const std::vector<double> &actual, const std::vector<double> &expected, double tolerance) {
+void expect_all_near(const std::vector<double> &actual, const std::vector<double> &expected,
+                     double tolerance) {
     ASSERT_EQ(actual.size(), expected.size());
-    for (size_t i = 0; i < expected.size(); i++) EXPECT_NEAR(actual[i], expected[i], tolerance) << i;
+    for (size_t i = 0; i < expected.size(); i++)
+        EXPECT_NEAR(actual[i], expected[i], tolerance) << i;
 }
 
 // The numbers of docs/semantics.md, to the digits given there.
@@ -101,8 +104,8 @@ TEST_P(WorkedCases, case_1) {
     call.moving_variance.set(0, 1);
     call.expect_reference();
     expect_all_near(call.y().values(),
-                    {-2.18650869, -1.60714347, -1.02777826, -0.44841304, 0.13095218, 0.71031739, 1.28968261,
-                     1.86904782, 2.44841304, 3.02777826, 3.60714347, 4.18650869},
+                    {-2.18650869, -1.60714347, -1.02777826, -0.44841304, 0.13095218, 0.71031739,
+                     1.28968261, 1.86904782, 2.44841304, 3.02777826, 3.60714347, 4.18650869},
                     5e-9);
     EXPECT_NEAR(call.saved_mean.get(0), 5.5, 1e-14);
     EXPECT_NEAR(call.saved_inv_std.get(0), 0.289682608, 5e-10);

@@ -22,7 +22,8 @@ protected:
             for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
                 for (int64_t c : {1, 3, 16, 17, 64, 257}) {
                     for (int64_t s : {1, 49, 67, 1100}) {
-                        if (c * s > (options.reduced ? 1200 : 30000)) continue;
+                        if (c * s > (options.reduced ? 1200 : 30000))
+                            continue;
                         Case k;
                         k.variant = GetParam();
                         k.pipeline = pipeline;
@@ -37,13 +38,14 @@ protected:
         }
     }
 
-    // In the first and last channel and one between, at the start, in the middle (a vector's body) and at the end (a
-    // tail).
+    // In the first and last channel and one between, at the start, in the middle (a vector's body)
+    // and at the end (a tail).
     static std::vector<Place> places(const Case &k) {
         std::vector<Place> all;
         const int64_t count = k.n * k.s;
         const int64_t channels[] = {0, k.c / 2, k.c - 1}, positions[] = {count / 2, 0, count - 1};
-        for (int i = 0; i < 3; i++) all.push_back({channels[i], positions[i]});
+        for (int i = 0; i < 3; i++)
+            all.push_back({channels[i], positions[i]});
         all.push_back({k.c - 1, 0});
         return all;
     }
@@ -51,7 +53,8 @@ protected:
     static size_t index_of(const reference::Array &x, const Place &place) {
         int64_t seen = 0;
         for (size_t i = 0;; i++) {
-            if (x.channel_of(i) == static_cast<size_t>(place.channel) && seen++ == place.position) return i;
+            if (x.channel_of(i) == static_cast<size_t>(place.channel) && seen++ == place.position)
+                return i;
         }
     }
 };
@@ -60,10 +63,12 @@ TEST_P(SpecialValues, reach_all_of_their_channel_in_training) {
     for_each_setting(Pipeline::training, [](const Case &k) {
         Call clean(k);
         ASSERT_EQ(clean.run(), HALNORM_OK);
-        for (double value : {static_cast<double>(NAN), static_cast<double>(INFINITY), -static_cast<double>(INFINITY)}) {
+        for (double value : {static_cast<double>(NAN), static_cast<double>(INFINITY),
+                             -static_cast<double>(INFINITY)}) {
             for (const Place &place : places(k)) {
                 SCOPED_TRACE(k.describe() + ", " + std::to_string(value) + " in channel " +
-                             std::to_string(place.channel) + " at " + std::to_string(place.position));
+                             std::to_string(place.channel) + " at " +
+                             std::to_string(place.position));
                 Call call(k);
                 const reference::Array shape = call.shape();
                 call.x.set(index_of(shape, place), value);
@@ -72,8 +77,10 @@ TEST_P(SpecialValues, reach_all_of_their_channel_in_training) {
                 size_t finite = 0, changed = 0;
                 for (size_t i = 0; i < call.x.size(); i++) {
                     const bool own = shape.channel_of(i) == static_cast<size_t>(place.channel);
-                    if (own) finite += !isnan(call.y().get(i));
-                    if (!own) changed += call.y().get(i) != clean.y().get(i);
+                    if (own)
+                        finite += !isnan(call.y().get(i));
+                    if (!own)
+                        changed += call.y().get(i) != clean.y().get(i);
                 }
                 EXPECT_EQ(finite, 0u) << "elements of the channel are not NaN";
                 EXPECT_EQ(changed, 0u) << "elements of other channels changed";
@@ -84,7 +91,8 @@ TEST_P(SpecialValues, reach_all_of_their_channel_in_training) {
                     EXPECT_EQ(!isfinite(call.moving_mean.get(c)), own) << c;
                     EXPECT_EQ(isnan(call.moving_variance.get(c)), own) << c;
                 }
-                if (HasFailure()) return;
+                if (HasFailure())
+                    return;
             }
         }
     });
@@ -103,7 +111,8 @@ TEST_P(SpecialValues, reach_all_of_their_channel_in_statistics) {
                     EXPECT_EQ(!isfinite(call.saved_mean.get(c)), own) << c;
                     EXPECT_EQ(isnan(call.saved_inv_std.get(c)), own) << c;
                 }
-                if (HasFailure()) return;
+                if (HasFailure())
+                    return;
             }
         }
     });
@@ -111,10 +120,12 @@ TEST_P(SpecialValues, reach_all_of_their_channel_in_statistics) {
 
 TEST_P(SpecialValues, stay_where_they_are_in_inference) {
     for_each_setting(Pipeline::inference, [](const Case &k) {
-        for (double value : {static_cast<double>(NAN), static_cast<double>(INFINITY), -static_cast<double>(INFINITY)}) {
+        for (double value : {static_cast<double>(NAN), static_cast<double>(INFINITY),
+                             -static_cast<double>(INFINITY)}) {
             Call call(k);
             const reference::Array shape = call.shape();
-            for (const Place &place : places(k)) call.x.set(index_of(shape, place), value);
+            for (const Place &place : places(k))
+                call.x.set(index_of(shape, place), value);
             call.expect_reference();
         }
     });
@@ -136,9 +147,11 @@ TEST_P(SpecialValues, nan_parameters_stay_in_their_channel) {
     }
 }
 
-// With numbers of the size of FLT_MIN and epsilon 0 everything that is computed is tiny but the result.
+// With numbers of the size of FLT_MIN and epsilon 0 everything that is computed is tiny but the
+// result.
 TEST_P(SpecialValues, subnormals_count) {
-    if (flushes_subnormals(GetParam())) GTEST_SKIP() << GetParam() << " flushes subnormals to zero";
+    if (flushes_subnormals(GetParam()))
+        GTEST_SKIP() << GetParam() << " flushes subnormals to zero";
     for_each_setting(Pipeline::inference, [](Case k) {
         k.epsilon = 0;
         k.gamma = k.beta = false;
@@ -148,7 +161,8 @@ TEST_P(SpecialValues, subnormals_count) {
             call.moving_mean.set(c, 0);
             call.moving_variance.set(c, 1);
         }
-        for (size_t i = 0; i < call.x.size(); i++) call.x.set(i, static_cast<double>(i % 100) * tiny);
+        for (size_t i = 0; i < call.x.size(); i++)
+            call.x.set(i, static_cast<double>(i % 100) * tiny);
         ASSERT_EQ(call.run(), HALNORM_OK);
         EXPECT_EQ(call.y().values(), call.x.values()) << k.describe();
     });

@@ -7,14 +7,19 @@ namespace {
 
 // s as `parts` extents: the divisors nearest to equal ones, so that 3136 is 56 x 56 and 7 is 1 x 7.
 std::vector<int64_t> factors(int64_t s, int parts) {
-    if (parts == 0) return {};
-    if (parts == 1) return {s};
+    if (parts == 0)
+        return {};
+    if (parts == 1)
+        return {s};
     int64_t divisor = 1;
     for (int64_t d = 1; d <= s; d++) {
         int64_t power = 1;
-        for (int i = 0; i < parts; i++) power *= d;
-        if (power > s) break;
-        if (s % d == 0) divisor = d;
+        for (int i = 0; i < parts; i++)
+            power *= d;
+        if (power > s)
+            break;
+        if (s % d == 0)
+            divisor = d;
     }
     std::vector<int64_t> rest = factors(s / divisor, parts - 1);
     rest.insert(rest.begin(), divisor);
@@ -27,10 +32,14 @@ constexpr int64_t plane_gap = 5, row_gap = 3, image_padding = 7;
 
 const char *name(Spread spread) {
     switch (spread) {
-    case Spread::dense: return "dense";
-    case Spread::channel_gap: return "channel_gap";
-    case Spread::image_gap: return "image_gap";
-    case Spread::channels_last: return "channels_last";
+    case Spread::dense:
+        return "dense";
+    case Spread::channel_gap:
+        return "channel_gap";
+    case Spread::image_gap:
+        return "image_gap";
+    case Spread::channels_last:
+        return "channels_last";
     }
     return "?";
 }
@@ -41,26 +50,31 @@ size_t size_of(halnorm_dtype dtype) {
 
 int64_t Geometry::elements() const {
     int64_t n = 1;
-    for (int64_t extent : shape) n *= extent;
+    for (int64_t extent : shape)
+        n *= extent;
     return n;
 }
 
 int64_t Geometry::span() const {
-    if (elements() == 0) return 0;
+    if (elements() == 0)
+        return 0;
     int64_t last = 0;
-    for (size_t axis = 0; axis < shape.size(); axis++) last += (shape[axis] - 1) * strides[axis];
+    for (size_t axis = 0; axis < shape.size(); axis++)
+        last += (shape[axis] - 1) * strides[axis];
     return last + 1;
 }
 
 std::vector<int64_t> Geometry::offsets() const {
     std::vector<int64_t> all;
     all.reserve(static_cast<size_t>(elements()));
-    if (elements() > 0) all.push_back(0);
+    if (elements() > 0)
+        all.push_back(0);
     for (size_t axis = 0; axis < shape.size() && !all.empty(); axis++) {
         std::vector<int64_t> finer;
         finer.reserve(all.capacity());
         for (int64_t start : all) {
-            for (int64_t i = 0; i < shape[axis]; i++) finer.push_back(start + i * strides[axis]);
+            for (int64_t i = 0; i < shape[axis]; i++)
+                finer.push_back(start + i * strides[axis]);
         }
         all.swap(finer);
     }
@@ -94,9 +108,11 @@ Geometry geometry(halnorm_layout layout, int rank, int64_t n, int64_t c, int64_t
     return g;
 }
 
-Tensor::Tensor(halnorm_dtype dtype, const Geometry &geometry, Placement placement, unsigned char fill)
+Tensor::Tensor(halnorm_dtype dtype, const Geometry &geometry, Placement placement,
+               unsigned char fill)
     : dtype_(dtype), geometry_(geometry), offsets_(geometry.offsets()),
-      memory_(static_cast<size_t>(geometry.span()) * size_of(dtype), size_of(dtype), placement, fill) {}
+      memory_(static_cast<size_t>(geometry.span()) * size_of(dtype), size_of(dtype), placement,
+              fill) {}
 
 halnorm_tensor Tensor::view() const {
     halnorm_tensor t = {};
@@ -114,11 +130,13 @@ halnorm_tensor Tensor::view() const {
 void Tensor::set(size_t index, double value) {
     unsigned char *p = memory_.data() + static_cast<size_t>(offsets_[index]) * size_of(dtype_);
     const float single = static_cast<float>(value);
-    memcpy(p, dtype_ == HALNORM_FLOAT32 ? static_cast<const void *>(&single) : &value, size_of(dtype_));
+    memcpy(p, dtype_ == HALNORM_FLOAT32 ? static_cast<const void *>(&single) : &value,
+           size_of(dtype_));
 }
 
 double Tensor::get(size_t index) const {
-    const unsigned char *p = memory_.data() + static_cast<size_t>(offsets_[index]) * size_of(dtype_);
+    const unsigned char *p =
+        memory_.data() + static_cast<size_t>(offsets_[index]) * size_of(dtype_);
     float single;
     double value;
     if (dtype_ == HALNORM_FLOAT32) {
@@ -130,12 +148,14 @@ double Tensor::get(size_t index) const {
 }
 
 void Tensor::set(const std::vector<double> &values) {
-    for (size_t i = 0; i < values.size(); i++) set(i, values[i]);
+    for (size_t i = 0; i < values.size(); i++)
+        set(i, values[i]);
 }
 
 std::vector<double> Tensor::values() const {
     std::vector<double> all(size());
-    for (size_t i = 0; i < all.size(); i++) all[i] = get(i);
+    for (size_t i = 0; i < all.size(); i++)
+        all[i] = get(i);
     return all;
 }
 
@@ -143,21 +163,25 @@ std::vector<unsigned char> Tensor::bits() const {
     const size_t width = size_of(dtype_);
     std::vector<unsigned char> all(size() * width);
     for (size_t i = 0; i < size(); i++) {
-        memcpy(all.data() + i * width, memory_.data() + static_cast<size_t>(offsets_[i]) * width, width);
+        memcpy(all.data() + i * width, memory_.data() + static_cast<size_t>(offsets_[i]) * width,
+               width);
     }
     return all;
 }
 
 bool Tensor::gaps_intact() const {
-    if (!memory_.surroundings_intact()) return false;
-    if (static_cast<size_t>(geometry_.span()) == size()) return true;
+    if (!memory_.surroundings_intact())
+        return false;
+    if (static_cast<size_t>(geometry_.span()) == size())
+        return true;
     std::vector<unsigned char> copy(memory_.data(), memory_.data() + memory_.bytes());
     const size_t width = size_of(dtype_);
     for (int64_t offset : offsets_) {
         memset(copy.data() + static_cast<size_t>(offset) * width, memory_.fill(), width);
     }
     for (unsigned char byte : copy) {
-        if (byte != memory_.fill()) return false;
+        if (byte != memory_.fill())
+            return false;
     }
     return true;
 }

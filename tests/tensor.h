@@ -15,7 +15,8 @@ enum class Spread {
     dense,
     channel_gap,    // NCHW: padding after each channel's plane; NHWC: a slice of wider rows
     image_gap,      // padding after each image; NHWC cannot fold that, and gets channel_gap
-    channels_last,  // NCHW over memory that holds the channels innermost, and the reverse where N is 1
+    channels_last,  // NCHW over memory that holds the channels innermost, and the reverse where N
+                    // is 1
 };
 const char *name(Spread spread);
 
@@ -23,12 +24,12 @@ struct Geometry {
     std::vector<int64_t> shape, strides;
 
     int64_t elements() const;
-    int64_t span() const;                   // elements from the first to the last, both included; 0 if empty
-    std::vector<int64_t> offsets() const;   // of each element, in row-major order of the shape
+    int64_t span() const;  // elements from the first to the last, both included; 0 if empty
+    std::vector<int64_t> offsets() const;  // of each element, in row-major order of the shape
 };
 
-// n images of c channels of s elements as a tensor of rank 2 (then s must be 1) to 5. The spatial extents of rank 4
-// and 5 are divisors of s.
+// n images of c channels of s elements as a tensor of rank 2 (then s must be 1) to 5. The spatial
+// extents of rank 4 and 5 are divisors of s.
 Geometry geometry(halnorm_layout layout, int rank, int64_t n, int64_t c, int64_t s, Spread spread);
 
 size_t size_of(halnorm_dtype dtype);

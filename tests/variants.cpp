@@ -22,21 +22,24 @@ std::vector<halnorm_variant_info> all() {
 
 std::vector<std::string> variants() {
     std::vector<std::string> names;
-    for (const halnorm_variant_info &info : all()) names.push_back(info.name);
+    for (const halnorm_variant_info &info : all())
+        names.push_back(info.name);
     return names;
 }
 
 std::vector<std::string> supported_variants() {
     std::vector<std::string> names;
     for (const halnorm_variant_info &info : all()) {
-        if (info.supported) names.push_back(info.name);
+        if (info.supported)
+            names.push_back(info.name);
     }
     return names;
 }
 
 std::string why_unsupported(const std::string &variant) {
     for (const halnorm_variant_info &info : all()) {
-        if (info.name == variant) return info.supported ? "" : info.reason;
+        if (info.name == variant)
+            return info.supported ? "" : info.reason;
     }
     return "no such variant";
 }

@@ -18,7 +18,8 @@ std::string why_unsupported(const std::string &variant);
 // Variants that this machine runs.
 std::vector<std::string> supported_variants();
 
-// True where subnormal numbers are flushed to zero by this variant (32-bit NEON, and GPUs' fast math).
+// True where subnormal numbers are flushed to zero by this variant (32-bit NEON, and GPUs' fast
+// math).
 bool flushes_subnormals(const std::string &variant);
 
 // Name of a test's parameter that is a variant.
@@ -31,7 +32,8 @@ class VariantTest : public testing::TestWithParam<std::string> {
 protected:
     void SetUp() override {
         const std::string why = why_unsupported(GetParam());
-        if (!why.empty()) GTEST_SKIP() << GetParam() << ": " << why;
+        if (!why.empty())
+            GTEST_SKIP() << GetParam() << ": " << why;
     }
 };
 

@@ -26,14 +26,16 @@ TEST(Variants, are_described) {
         EXPECT_NE(v.features, nullptr) << v.name;
         EXPECT_GT(strlen(v.reason), 0u) << v.name;
         EXPECT_EQ(strchr(v.reason, '\n'), nullptr) << v.name;
-        for (int32_t flag : {v.experimental, v.supported, v.chosen}) EXPECT_TRUE(flag == 0 || flag == 1) << v.name;
+        for (int32_t flag : {v.experimental, v.supported, v.chosen})
+            EXPECT_TRUE(flag == 0 || flag == 1) << v.name;
     }
 }
 
 TEST(Variants, have_names_of_their_own) {
     const std::vector<std::string> names = variants();
     for (size_t i = 0; i < names.size(); i++) {
-        for (size_t k = 0; k < i; k++) EXPECT_NE(names[i], names[k]);
+        for (size_t k = 0; k < i; k++)
+            EXPECT_NE(names[i], names[k]);
     }
 }
 
@@ -60,7 +62,8 @@ TEST(Variants, the_last_is_generic_and_always_there) {
 TEST(Variants, the_chosen_one_runs_by_default) {
     Case k;
     for (const halnorm_variant_info &v : infos()) {
-        if (v.chosen) k.variant = v.name;
+        if (v.chosen)
+            k.variant = v.name;
     }
     const std::string chosen = k.variant;
     k.variant = "";
@@ -70,10 +73,12 @@ TEST(Variants, the_chosen_one_runs_by_default) {
 
 // What this machine has to choose, where the test is told.
 TEST(Variants, the_expected_one_is_chosen) {
-    if (options.expected_chosen.empty()) GTEST_SKIP() << "no --expect-chosen=NAME was given";
+    if (options.expected_chosen.empty())
+        GTEST_SKIP() << "no --expect-chosen=NAME was given";
     std::string chosen;
     for (const halnorm_variant_info &v : infos()) {
-        if (v.chosen) chosen = v.name;
+        if (v.chosen)
+            chosen = v.name;
     }
     EXPECT_EQ(chosen, options.expected_chosen);
 }
@@ -86,8 +91,10 @@ TEST(Variants, bad_indices_are_refused) {
 }
 
 #if defined(__x86_64__)
-// Leaf 1 ECX of a Haswell: SSE4.1 19, OSXSAVE 27, AVX 28, F16C 29, FMA 12. Leaf 7 EBX: AVX2 5. XCR0: x87, SSE, AVX.
-constexpr uint32_t sse41 = 1u << 19, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29, fma = 1u << 12;
+// Leaf 1 ECX of a Haswell: SSE4.1 19, OSXSAVE 27, AVX 28, F16C 29, FMA 12. Leaf 7 EBX: AVX2 5.
+// XCR0: x87, SSE, AVX.
+constexpr uint32_t sse41 = 1u << 19, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29,
+                   fma = 1u << 12;
 constexpr uint32_t avx2 = 1u << 5, skylake = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31;
 constexpr uint32_t haswell = sse41 | osxsave | avx | f16c | fma;
 constexpr char avx2_needs[] = "sse41 avx f16c fma avx2";
@@ -111,9 +118,9 @@ TEST(CpuFeatures, avx2_needs_every_bit) {
 }
 
 TEST(CpuFeatures, registers_count_only_where_the_operating_system_saves_them) {
-    EXPECT_FALSE(has(haswell, avx2, 0, avx2_needs));      // no XSAVE
-    EXPECT_FALSE(has(haswell, avx2, 3, avx2_needs));      // xmm only
-    EXPECT_FALSE(has(haswell, avx2, 5, avx2_needs));      // ymm without xmm
+    EXPECT_FALSE(has(haswell, avx2, 0, avx2_needs));  // no XSAVE
+    EXPECT_FALSE(has(haswell, avx2, 3, avx2_needs));  // xmm only
+    EXPECT_FALSE(has(haswell, avx2, 5, avx2_needs));  // ymm without xmm
     EXPECT_TRUE(has(haswell, avx2, 3, "sse41"));
     EXPECT_TRUE(has(haswell, avx2 | skylake, 0xe7, avx512_needs));
     EXPECT_FALSE(has(haswell, avx2 | skylake, 7, avx512_needs));     // ymm only
