@@ -135,7 +135,8 @@ void cut_gpu_reduction(Plan *plan) {
         plan->chunk_n = 1;
     } else if (r.layout == kernel_nchw) {
         plan->chunk_s = (s / chunk_unit + 1) * chunk_unit;
-        plan->chunk_n = clamp(clamp(s * n * r.width() / gpu_blocks / gpu_depth, 256, 1024) / s, 1, n);
+        const int64_t rows = clamp(s * n * r.width() / gpu_blocks / gpu_depth, 256, 1024) / s;
+        plan->chunk_n = clamp(rows, 1, clamp(accumulator_addends / ceil_div(s, gpu_warp), 1, n));
     } else {
         const int64_t rest = s % chunk_unit;
         plan->chunk_s = chunk_unit;

@@ -10,7 +10,7 @@ namespace {
 using namespace test;
 
 // x = paddle.randn([3, 10, 3, 7]); BatchNorm(10).
-TEST(Seed, image_of_ten_channels) {
+TEST(FirstUse, image_of_ten_channels) {
     for (Pipeline pipeline : {Pipeline::training, Pipeline::inference}) {
         for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
             Case s;
@@ -29,7 +29,7 @@ TEST(Seed, image_of_ten_channels) {
     }
 }
 
-TEST(Seed, fully_connected) {
+TEST(FirstUse, fully_connected) {
     for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
         for (Pipeline pipeline : {Pipeline::training, Pipeline::inference}) {
             for (int64_t n : {2, 5, 128}) {
@@ -49,7 +49,7 @@ TEST(Seed, fully_connected) {
     }
 }
 
-TEST(Seed, defaults) {
+TEST(FirstUse, defaults) {
     const halnorm_config config = halnorm_default_config(10);
     EXPECT_EQ(config.num_channels, 10);
     EXPECT_EQ(config.layout, HALNORM_NCHW);
@@ -64,7 +64,7 @@ TEST(Seed, defaults) {
     EXPECT_EQ(config.cuda_stream, nullptr);
 }
 
-TEST(Seed, dense_tensors) {
+TEST(FirstUse, dense_tensors) {
     float data[24];
     const int64_t shape[] = {2, 3, 4, 1};
     const halnorm_tensor t = halnorm_dense_tensor(data, HALNORM_FLOAT32, 4, shape);
