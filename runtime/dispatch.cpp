@@ -123,7 +123,11 @@ halnorm_status choose_variant(const halnorm_config &config, halnorm_device devic
         *index = e.variant;
         if (e.variant < 0) HALNORM_TRY(by_name("HALNORM_VARIANT", e.forced, index));
     } else {
-        HALNORM_TRY(by_name("x.device", "cuda", index));
+        *index = find("cuda");
+        const char *why = why_no_device(VariantDevice::cuda);
+        if (*index < 0 || why != nullptr) {
+            return Failure(HALNORM_ERROR_DEVICE) << "x.device: was HALNORM_CUDA (" << why << "), should be HALNORM_CPU";
+        }
     }
     if (device == HALNORM_CUDA && variants[*index].device != VariantDevice::cuda) {
         return Failure(HALNORM_ERROR_DEVICE) << "x.device: was HALNORM_CUDA, should be HALNORM_CPU for variant "

@@ -1,7 +1,5 @@
 #include "gpu.h"
 
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "gpu_driver.h"
@@ -15,10 +13,12 @@ namespace {
 // HALNORM_HAS_CUDA, HALNORM_HAS_OPENCL: whether schedules/CMakeLists.txt lists such a variant.
 const GpuDriver *driver_of(VariantDevice device) {
 #if HALNORM_HAS_CUDA
-    if (device == VariantDevice::cuda) return &cuda_driver;
+    if (device == VariantDevice::cuda)
+        return &cuda_driver;
 #endif
 #if HALNORM_HAS_OPENCL
-    if (device == VariantDevice::opencl) return &opencl_driver;
+    if (device == VariantDevice::opencl)
+        return &opencl_driver;
 #endif
     static_cast<void>(device);
     return nullptr;
@@ -33,46 +33,28 @@ thread_local FirstFailure first_failure = {};
 // Kernels look at the interface of no buffer; it only tells that the buffer is on a device.
 const halide_device_interface_t some_interface = {};
 
-pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
-
 }  // namespace
 
 void gpu_failed(const char *what, const char *said, int64_t code) {
-    if (first_failure.what == nullptr) first_failure = {what, said, code};
+    if (first_failure.what == nullptr)
+        first_failure = {what, said, code};
 }
 
 bool gpu_has_failed() {
     return first_failure.what != nullptr;
 }
 
-struct LoadedKernels::Entry {
-    void *context;
-    uint64_t generation;
-    const char *source;
-    void *loaded;
-    Entry *next;
-};
-
-void *LoadedKernels::find_or_load(void *context, uint64_t generation, const char *source, size_t bytes, Load load) {
-    pthread_mutex_lock(&loading);
-    Entry *e = first_;
-    while (e != nullptr && !(e->source == source && e->context == context && e->generation == generation)) e = e->next;
-    if (e == nullptr) {
-        e = static_cast<Entry *>(malloc(sizeof *e));
-        if (e == nullptr) {
-            gpu_failed("malloc", "out of memory", 0);
-        } else {
-            *e = {context, generation, source, load(source, bytes), first_};
-            if (e->loaded != nullptr) {
-                first_ = e;
-            } else {
-                free(e);
-                e = nullptr;
-            }
-        }
+void *LoadedKernels::find_or_load(void *context, uint64_t generation, const char *source,
+                                  size_t bytes, Load load) {
+    const Lock lock(&loading);
+    for (size_t i = 0; i < count && i < room; i++) {
+        const Entry &e = entries[i];
+        if (e.source == source && e.context == context && e.generation == generation)
+            return e.loaded;
     }
-    void *const loaded = e != nullptr ? e->loaded : nullptr;
-    pthread_mutex_unlock(&loading);
+    void *const loaded = load(source, bytes);
+    if (loaded != nullptr)
+        entries[count++ % room] = {context, generation, source, loaded};
     return loaded;
 }
 
@@ -86,7 +68,8 @@ void set_device_buffer(VariantDevice, Buffer *buffer, const void *address) {
     buffer->device_interface = &some_interface;
 }
 
-void fill_device_array(const Plan &plan, halnorm_dtype dtype, void *values, int64_t count, double value) {
+void fill_device_array(const Plan &plan, halnorm_dtype dtype, void *values, int64_t count,
+                       double value) {
     uint64_t bits = 0;
     const float narrow = static_cast<float>(value);
     if (dtype == HALNORM_FLOAT64) {
@@ -99,48 +82,64 @@ void fill_device_array(const Plan &plan, halnorm_dtype dtype, void *values, int6
 
 halnorm_status DeviceCall::begin(halnorm_device tensors, Range *ranges, int count, int workspace) {
     const GpuDriver *driver = driver_of(plan_.device);
-    if (driver == nullptr) return HALNORM_OK;
+    if (driver == nullptr)
+        return HALNORM_OK;
     first_failure = {};
     const bool callers = tensors == HALNORM_CUDA;
     driver->enter(callers, callers ? plan_.config->cuda_stream : nullptr);
     entered_ = true;
+    if (gpu_has_failed())
+        return failure(HALNORM_ERROR_DEVICE);
     for (int i = 0; i < count && !callers && !gpu_has_failed(); i++) {
         Range &r = ranges[i];
-        if (r.data == nullptr || r.bytes == 0) continue;
+        if (r.data == nullptr || r.bytes == 0)
+            continue;
         Copy &copy = copies_[count_];
         copy = {const_cast<void *>(r.data), nullptr, r.bytes, true, r.output && i != workspace};
         // In place: the checks let an output be the memory of another argument only as a whole.
         for (int k = 0; k < count_ && copy.device == nullptr; k++) {
             Copy &earlier = copies_[k];
-            if (earlier.host != copy.host || earlier.bytes != copy.bytes || !(earlier.output || copy.output)) continue;
+            if (earlier.host != copy.host || earlier.bytes != copy.bytes ||
+                !(earlier.output || copy.output))
+                continue;
             copy.device = earlier.device;
             copy.owned = false;
         }
-        if (copy.device == nullptr) copy.device = driver->allocate(r.bytes);
-        if (copy.device == nullptr) break;
+        if (copy.device == nullptr)
+            copy.device = driver->allocate(r.bytes);
+        if (copy.device == nullptr)
+            break;
         count_++;
-        if (copy.owned && i != workspace) driver->upload(copy.device, copy.host, copy.bytes);
+        if (copy.owned && i != workspace)
+            driver->upload(copy.device, copy.host, copy.bytes);
         r.data = copy.device;
     }
-    return gpu_has_failed() ? end(0) : HALNORM_OK;
+    return gpu_has_failed() ? failure(HALNORM_ERROR_KERNEL) : HALNORM_OK;
 }
 
 halnorm_status DeviceCall::end(int code) {
-    if (!entered_) return kernel_status(plan_, code);
+    if (!entered_)
+        return kernel_status(plan_, code);
     for (int i = 0; i < count_ && code == 0; i++) {
-        if (copies_[i].output) driver_of(plan_.device)->download(copies_[i].host, copies_[i].device, copies_[i].bytes);
+        if (copies_[i].output)
+            driver_of(plan_.device)->download(copies_[i].host, copies_[i].device, copies_[i].bytes);
     }
-    const FirstFailure f = first_failure;
-    if (f.what == nullptr) return kernel_status(plan_, code);
-    return Failure(HALNORM_ERROR_KERNEL) << "variant " << variants[plan_.variant].name << ": " << f.what << ": " << f.said
-                                         << " (" << f.code << ")";
+    return gpu_has_failed() ? failure(HALNORM_ERROR_KERNEL) : kernel_status(plan_, code);
+}
+
+halnorm_status DeviceCall::failure(halnorm_status status) const {
+    const FirstFailure &f = first_failure;
+    return Failure(status) << "variant " << variants[plan_.variant].name << ": " << f.what << ": "
+                           << f.said << " (" << f.code << ")";
 }
 
 DeviceCall::~DeviceCall() {
-    if (!entered_) return;
+    if (!entered_)
+        return;
     const GpuDriver *driver = driver_of(plan_.device);
     for (int i = 0; i < count_; i++) {
-        if (copies_[i].owned) driver->release(copies_[i].device);
+        if (copies_[i].owned)
+            driver->release(copies_[i].device);
     }
     driver->leave();
     first_failure = {};
@@ -149,7 +148,8 @@ DeviceCall::~DeviceCall() {
 }  // namespace halnorm
 
 #if HALNORM_HAS_CUDA || HALNORM_HAS_OPENCL
-extern "C" int halnorm_halide_copy_to_device(void *, halide_buffer_t *, const halide_device_interface_t *);
+extern "C" int halnorm_halide_copy_to_device(void *, halide_buffer_t *,
+                                             const halide_device_interface_t *);
 
 // All buffers of a kernel are on the device already.
 int halnorm_halide_copy_to_device(void *, halide_buffer_t *, const halide_device_interface_t *) {

@@ -9,31 +9,38 @@ namespace halnorm {
 
 struct Plan;
 
-// nullptr if tensors can be normalized on the device; otherwise why not, in static memory. Probes once.
+// nullptr if tensors can be normalized on the device; otherwise why not, in static memory. Probes
+// once.
 const char *why_no_device(VariantDevice device);
 
 // Describes device memory at `address` to a kernel.
 void set_device_buffer(VariantDevice device, Buffer *buffer, const void *address);
 
 // values[0, count) = value, on the plan's device.
-void fill_device_array(const Plan &plan, halnorm_dtype dtype, void *values, int64_t count, double value);
+void fill_device_array(const Plan &plan, halnorm_dtype dtype, void *values, int64_t count,
+                       double value);
 
-// The device for the time of one call, on the calling thread. Where the variant runs on the CPU all of it does nothing.
+// The device for the time of one call, on the calling thread. Where the variant runs on the CPU all
+// of it does nothing.
 class DeviceCall {
 public:
     explicit DeviceCall(const Plan &plan) : plan_(plan) {}
     ~DeviceCall();
     DeviceCall(const DeviceCall &) = delete;
 
-    // Tensors on the device: takes the caller's context and stream. Tensors in host memory: gives each of the arguments
-    // memory on the device, copies all of them there but `workspace` (an index), and points `ranges` at the copies.
+    // Tensors on the device: takes the caller's context and stream. Tensors in host memory: gives
+    // each of the arguments memory on the device, copies all of them there but `workspace` (an
+    // index), and points `ranges` at the copies.
     halnorm_status begin(halnorm_device tensors, Range *ranges, int count, int workspace);
 
-    // The status of the call: `code` from the kernels, or what the driver reported first. Copies outputs back.
+    // The status of the call: `code` from the kernels, or what the driver reported first. Copies
+    // outputs back.
     halnorm_status end(int code);
 
 private:
     static constexpr int max_ranges = 12;
+
+    halnorm_status failure(halnorm_status status) const;  // with what the driver said
 
     const Plan &plan_;
     bool entered_ = false;

@@ -1,9 +1,8 @@
-// CUDA through the driver's own library, opened when it is first asked for. The few declarations that are needed are
-// here, so nothing of a CUDA toolkit is wanted at build time or link time.
+// CUDA through the driver's own library, opened when it is first asked for. The few declarations
+// that are needed are here, so nothing of a CUDA toolkit is wanted at build time or link time.
+#include <HalideRuntime.h>
 #include <atomic>
 #include <dlfcn.h>
-#include <HalideRuntime.h>
-#include <pthread.h>
 
 #include "gpu_driver.h"
 
@@ -36,24 +35,26 @@ struct Api {
     Result (*cuCtxPopCurrent)(Context *context);
     Result (*cuModuleLoadData)(Module *module, const void *image);
     Result (*cuModuleGetFunction)(Function *function, Module module, const char *name);
-    Result (*cuLaunchKernel)(Function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
-                             unsigned block_y, unsigned block_z, unsigned shared_bytes, Stream stream, void **parameters,
-                             void **extra);
+    Result (*cuLaunchKernel)(Function function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                             unsigned block_x, unsigned block_y, unsigned block_z,
+                             unsigned shared_bytes, Stream stream, void **parameters, void **extra);
     Result (*cuMemAlloc)(Pointer *pointer, size_t bytes);
     Result (*cuMemFree)(Pointer pointer);
     Result (*cuMemcpyHtoD)(Pointer to, const void *from, size_t bytes);
     Result (*cuMemcpyDtoH)(void *to, Pointer from, size_t bytes);
     Result (*cuMemsetD32Async)(Pointer to, unsigned value, size_t count, Stream stream);
-    Result (*cuMemsetD2D32Async)(Pointer to, size_t pitch, unsigned value, size_t width, size_t height, Stream stream);
+    Result (*cuMemsetD2D32Async)(Pointer to, size_t pitch, unsigned value, size_t width,
+                                 size_t height, Stream stream);
     Result (*cuGetErrorName)(Result result, const char **name);
-    Result (*cuCtxGetId)(Context context, unsigned long long *id);  // from CUDA 12 on; nullptr before
+    Result (*cuCtxGetId)(Context context,
+                         unsigned long long *id);  // from CUDA 12 on; nullptr before
 };
 
 Api api;
 Device device;
 const char *why_not_text;
 std::atomic<bool> probed{false};
-pthread_mutex_t probing = PTHREAD_MUTEX_INITIALIZER;
+std::atomic_flag probing = ATOMIC_FLAG_INIT;
 
 template<typename F>
 bool find(void *library, const char *name, F **function) {
@@ -64,7 +65,8 @@ bool find(void *library, const char *name, F **function) {
 // The versions of the entry points are those that cuda.h maps the plain names to.
 bool find_all(void *library) {
     find(library, "cuCtxGetId", &api.cuCtxGetId);
-    return find(library, "cuInit", &api.cuInit) && find(library, "cuDeviceGetCount", &api.cuDeviceGetCount) &&
+    return find(library, "cuInit", &api.cuInit) &&
+           find(library, "cuDeviceGetCount", &api.cuDeviceGetCount) &&
            find(library, "cuDeviceGet", &api.cuDeviceGet) &&
            find(library, "cuDeviceGetAttribute", &api.cuDeviceGetAttribute) &&
            find(library, "cuDevicePrimaryCtxRetain", &api.cuDevicePrimaryCtxRetain) &&
@@ -73,8 +75,10 @@ bool find_all(void *library) {
            find(library, "cuCtxPopCurrent_v2", &api.cuCtxPopCurrent) &&
            find(library, "cuModuleLoadData", &api.cuModuleLoadData) &&
            find(library, "cuModuleGetFunction", &api.cuModuleGetFunction) &&
-           find(library, "cuLaunchKernel", &api.cuLaunchKernel) && find(library, "cuMemAlloc_v2", &api.cuMemAlloc) &&
-           find(library, "cuMemFree_v2", &api.cuMemFree) && find(library, "cuMemcpyHtoD_v2", &api.cuMemcpyHtoD) &&
+           find(library, "cuLaunchKernel", &api.cuLaunchKernel) &&
+           find(library, "cuMemAlloc_v2", &api.cuMemAlloc) &&
+           find(library, "cuMemFree_v2", &api.cuMemFree) &&
+           find(library, "cuMemcpyHtoD_v2", &api.cuMemcpyHtoD) &&
            find(library, "cuMemcpyDtoH_v2", &api.cuMemcpyDtoH) &&
            find(library, "cuMemsetD32Async", &api.cuMemsetD32Async) &&
            find(library, "cuMemsetD2D32Async", &api.cuMemsetD2D32Async) &&
@@ -86,19 +90,27 @@ const char *words(Result result) {
     return api.cuGetErrorName(result, &name) == 0 && name != nullptr ? name : "unknown error";
 }
 
-// Driver packages install libcuda.so.1; the plain name comes with a toolkit. Never closed: the driver's threads live on.
+// Driver packages install libcuda.so.1; the plain name comes with a toolkit. Never closed: the
+// driver's threads live on.
 const char *probe() {
     void *library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) library = dlopen("libcuda.so", RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) return "libcuda.so.1 not found: no CUDA driver";
-    if (!find_all(library)) return "libcuda.so.1 lacks an entry point: the CUDA driver is too old";
-    if (const Result result = api.cuInit(0)) return words(result);
+    if (library == nullptr)
+        library = dlopen("libcuda.so", RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr)
+        return "libcuda.so.1 not found: no CUDA driver";
+    if (!find_all(library))
+        return "libcuda.so.1 lacks an entry point: the CUDA driver is too old";
+    if (const Result result = api.cuInit(0))
+        return words(result);
     int count = 0, major = 0;
-    if (const Result result = api.cuDeviceGetCount(&count)) return words(result);
-    if (count == 0) return "no CUDA device";
+    if (const Result result = api.cuDeviceGetCount(&count))
+        return words(result);
+    if (count == 0)
+        return "no CUDA device";
     for (int i = 0; i < count; i++) {
         if (api.cuDeviceGet(&device, i) == 0 &&
-            api.cuDeviceGetAttribute(&major, compute_capability_major, device) == 0 && major >= needed_major) {
+            api.cuDeviceGetAttribute(&major, compute_capability_major, device) == 0 &&
+            major >= needed_major) {
             return nullptr;
         }
     }
@@ -106,13 +118,12 @@ const char *probe() {
 }
 
 const char *why_not() {
-    if (!probed.load(std::memory_order_acquire)) {
-        pthread_mutex_lock(&probing);
-        if (!probed.load(std::memory_order_relaxed)) {
-            why_not_text = probe();
-            probed.store(true, std::memory_order_release);
-        }
-        pthread_mutex_unlock(&probing);
+    if (probed.load(std::memory_order_acquire))
+        return why_not_text;
+    const Lock lock(&probing);
+    if (!probed.load(std::memory_order_relaxed)) {
+        why_not_text = probe();
+        probed.store(true, std::memory_order_release);
     }
     return why_not_text;
 }
@@ -125,14 +136,16 @@ struct Current {
     bool pushed;
 };
 thread_local Current current = {};
-LoadedKernels modules;
+LoadedKernels modules = {};
 
 // Calls an entry point unless something failed before; false and noted where it fails.
 template<typename F, typename... Arguments>
 bool call(const char *what, F *function, Arguments... arguments) {
-    if (gpu_has_failed()) return false;
+    if (gpu_has_failed())
+        return false;
     const Result result = function(arguments...);
-    if (result != 0) gpu_failed(what, words(result), result);
+    if (result != 0)
+        gpu_failed(what, words(result), result);
     return result == 0;
 }
 #define HALNORM_CUDA_CALL(name, ...) call(#name, api.name, __VA_ARGS__)
@@ -146,13 +159,15 @@ void enter(bool callers, void *stream) {
         return;
     }
     // Retained once more each time and never released: the kernels loaded into it stay.
-    if (!HALNORM_CUDA_CALL(cuDevicePrimaryCtxRetain, &current.context, device)) return;
+    if (!HALNORM_CUDA_CALL(cuDevicePrimaryCtxRetain, &current.context, device))
+        return;
     current.pushed = HALNORM_CUDA_CALL(cuCtxPushCurrent, current.context);
 }
 
 void leave() {
     Context popped;
-    if (current.pushed) api.cuCtxPopCurrent(&popped);
+    if (current.pushed)
+        api.cuCtxPopCurrent(&popped);
     current = {};
 }
 
@@ -193,28 +208,35 @@ void *load(const char *ptx, size_t) {
 
 void initialize(const char *ptx, size_t bytes) {
     current.module = nullptr;
-    if (gpu_has_failed()) return;
+    if (gpu_has_failed())
+        return;
     // A context destroyed and another made at its address differ in their ids.
     unsigned long long id = 0;
-    if (api.cuCtxGetId != nullptr) api.cuCtxGetId(current.context, &id);
-    current.module = static_cast<Module>(modules.find_or_load(current.context, id, ptx, bytes, load));
+    if (api.cuCtxGetId != nullptr)
+        api.cuCtxGetId(current.context, &id);
+    current.module =
+        static_cast<Module>(modules.find_or_load(current.context, id, ptx, bytes, load));
 }
 
 constexpr int max_arguments = 64;
 
-void run(const char *name, const unsigned (&blocks)[3], const unsigned (&threads)[3], unsigned shared_bytes,
-         const size_t *sizes, void **arguments, const int8_t *is_buffer) {
+void run(const char *name, const unsigned (&blocks)[3], const unsigned (&threads)[3],
+         unsigned shared_bytes, const size_t *sizes, void **arguments, const int8_t *is_buffer) {
     Function function = nullptr;
-    if (!HALNORM_CUDA_CALL(cuModuleGetFunction, &function, current.module, name)) return;
+    if (!HALNORM_CUDA_CALL(cuModuleGetFunction, &function, current.module, name))
+        return;
     void *parameters[max_arguments];
     int count = 0;
     for (; sizes[count] != 0; count++) {
-        if (count == max_arguments) return gpu_failed("cuLaunchKernel", "more arguments than the runtime expects", count);
+        if (count == max_arguments)
+            return gpu_failed("cuLaunchKernel", "more arguments than the runtime expects", count);
         void *argument = arguments[count];
-        parameters[count] = is_buffer[count] ? &static_cast<halide_buffer_t *>(argument)->device : argument;
+        parameters[count] =
+            is_buffer[count] ? &static_cast<halide_buffer_t *>(argument)->device : argument;
     }
-    HALNORM_CUDA_CALL(cuLaunchKernel, function, blocks[0], blocks[1], blocks[2], threads[0], threads[1], threads[2],
-                      shared_bytes, current.stream, parameters, static_cast<void **>(nullptr));
+    HALNORM_CUDA_CALL(cuLaunchKernel, function, blocks[0], blocks[1], blocks[2], threads[0],
+                      threads[1], threads[2], shared_bytes, current.stream, parameters,
+                      static_cast<void **>(nullptr));
 }
 
 }  // namespace
@@ -223,14 +245,14 @@ const GpuDriver cuda_driver = {why_not, enter, leave, allocate, release, upload,
 
 }  // namespace halnorm
 
-// What the host side of a kernel calls (Halide 21; the prefix is given to the kernels' objects by the build). Kernels
-// ignore what these return: failures are noted.
+// What the host side of a kernel calls (Halide 21; the prefix is given to the kernels' objects by
+// the build). Kernels ignore what these return: failures are noted.
 extern "C" {
 
 int halnorm_halide_cuda_initialize_kernels(void *, void **, const char *source, int size);
-int halnorm_halide_cuda_run(void *, void *, const char *name, int blocks_x, int blocks_y, int blocks_z, int threads_x,
-                            int threads_y, int threads_z, int shared_bytes, size_t *sizes, void **arguments,
-                            int8_t *is_buffer);
+int halnorm_halide_cuda_run(void *, void *, const char *name, int blocks_x, int blocks_y,
+                            int blocks_z, int threads_x, int threads_y, int threads_z,
+                            int shared_bytes, size_t *sizes, void **arguments, int8_t *is_buffer);
 void halnorm_halide_cuda_finalize_kernels(void *, void *);
 const halide_device_interface_t *halnorm_halide_cuda_device_interface();
 
@@ -239,12 +261,13 @@ int halnorm_halide_cuda_initialize_kernels(void *, void **, const char *source, 
     return 0;
 }
 
-int halnorm_halide_cuda_run(void *, void *, const char *name, int blocks_x, int blocks_y, int blocks_z, int threads_x,
-                            int threads_y, int threads_z, int shared_bytes, size_t *sizes, void **arguments,
-                            int8_t *is_buffer) {
+int halnorm_halide_cuda_run(void *, void *, const char *name, int blocks_x, int blocks_y,
+                            int blocks_z, int threads_x, int threads_y, int threads_z,
+                            int shared_bytes, size_t *sizes, void **arguments, int8_t *is_buffer) {
     const auto u = [](int v) { return static_cast<unsigned>(v); };
-    halnorm::run(name, {u(blocks_x), u(blocks_y), u(blocks_z)}, {u(threads_x), u(threads_y), u(threads_z)}, u(shared_bytes),
-                 sizes, arguments, is_buffer);
+    halnorm::run(name, {u(blocks_x), u(blocks_y), u(blocks_z)},
+                 {u(threads_x), u(threads_y), u(threads_z)}, u(shared_bytes), sizes, arguments,
+                 is_buffer);
     return 0;
 }
 

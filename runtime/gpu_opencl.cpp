@@ -1,65 +1,17 @@
-// OpenCL through the loader's library, opened when it is first asked for; declarations as in gpu_cuda.cpp. Tensors come
-// from host memory. Device memory is shared virtual memory, so that addresses of parts of an array are plain pointers,
-// as on CUDA.
+// OpenCL through the loader's library, opened when it is first asked for. Tensors come from host
+// memory. Device memory is shared virtual memory, so that addresses of parts of an array are plain
+// pointers, as on CUDA.
+#include <HalideRuntime.h>
 #include <atomic>
 #include <dlfcn.h>
-#include <HalideRuntime.h>
-#include <pthread.h>
 
 #include "gpu_driver.h"
+#include "gpu_opencl_api.h"
 
 namespace halnorm {
 namespace {
 
-using Result = int32_t;
-struct PlatformTag;
-struct DeviceTag;
-struct ContextTag;
-struct QueueTag;
-struct ProgramTag;
-struct KernelTag;
-using Platform = PlatformTag *;
-using Device = DeviceTag *;
-using Context = ContextTag *;
-using Queue = QueueTag *;
-using Program = ProgramTag *;
-using Kernel = KernelTag *;
-
-// Values of cl.h.
-constexpr uint64_t device_type_gpu = 1 << 2, device_type_all = 0xffffffff;
-constexpr uint32_t device_double_fp_config = 0x1032, device_svm_capabilities = 0x1053;
-constexpr uint64_t memory_read_write = 1 << 0;
-constexpr uint32_t blocking = 1;
-
-struct Api {
-    Result (*clGetPlatformIDs)(uint32_t room, Platform *platforms, uint32_t *count);
-    Result (*clGetDeviceIDs)(Platform platform, uint64_t type, uint32_t room, Device *devices, uint32_t *count);
-    Result (*clGetDeviceInfo)(Device device, uint32_t name, size_t room, void *value, size_t *bytes);
-    Context (*clCreateContext)(const intptr_t *properties, uint32_t count, const Device *devices,
-                               void (*notify)(const char *, const void *, size_t, void *), void *argument,
-                               Result *result);
-    Queue (*clCreateCommandQueueWithProperties)(Context context, Device device, const uint64_t *properties,
-                                                Result *result);
-    Program (*clCreateProgramWithSource)(Context context, uint32_t count, const char **sources, const size_t *bytes,
-                                         Result *result);
-    Result (*clBuildProgram)(Program program, uint32_t count, const Device *devices, const char *options,
-                             void (*notify)(Program, void *), void *argument);
-    Result (*clReleaseProgram)(Program program);
-    Kernel (*clCreateKernel)(Program program, const char *name, Result *result);
-    Result (*clReleaseKernel)(Kernel kernel);
-    Result (*clSetKernelArg)(Kernel kernel, uint32_t index, size_t bytes, const void *value);
-    Result (*clSetKernelArgSVMPointer)(Kernel kernel, uint32_t index, const void *value);
-    Result (*clEnqueueNDRangeKernel)(Queue queue, Kernel kernel, uint32_t dimensions, const size_t *offset,
-                                     const size_t *global, const size_t *local, uint32_t events, const void *wait,
-                                     void *event);
-    Result (*clEnqueueSVMMemcpy)(Queue queue, uint32_t block, void *to, const void *from, size_t bytes, uint32_t events,
-                                 const void *wait, void *event);
-    Result (*clEnqueueSVMMemFill)(Queue queue, void *to, const void *pattern, size_t pattern_bytes, size_t bytes,
-                                  uint32_t events, const void *wait, void *event);
-    Result (*clFinish)(Queue queue);
-    void *(*clSVMAlloc)(Context context, uint64_t flags, size_t bytes, uint32_t alignment);
-    void (*clSVMFree)(Context context, void *memory);
-};
+using namespace opencl;
 
 Api api;
 Device device;
@@ -67,7 +19,7 @@ Context context;
 Queue queue;
 const char *why_not_text;
 std::atomic<bool> probed{false};
-pthread_mutex_t probing = PTHREAD_MUTEX_INITIALIZER;
+std::atomic_flag probing = ATOMIC_FLAG_INIT;
 
 template<typename F>
 bool find(void *library, const char *name, F **function) {
@@ -75,43 +27,43 @@ bool find(void *library, const char *name, F **function) {
     return *function != nullptr;
 }
 
+#define HALNORM_FIND(name) find(library, #name, &api.name)
 bool find_all(void *library) {
-    return find(library, "clGetPlatformIDs", &api.clGetPlatformIDs) &&
-           find(library, "clGetDeviceIDs", &api.clGetDeviceIDs) &&
-           find(library, "clGetDeviceInfo", &api.clGetDeviceInfo) &&
-           find(library, "clCreateContext", &api.clCreateContext) &&
-           find(library, "clCreateCommandQueueWithProperties", &api.clCreateCommandQueueWithProperties) &&
-           find(library, "clCreateProgramWithSource", &api.clCreateProgramWithSource) &&
-           find(library, "clBuildProgram", &api.clBuildProgram) &&
-           find(library, "clReleaseProgram", &api.clReleaseProgram) &&
-           find(library, "clCreateKernel", &api.clCreateKernel) &&
-           find(library, "clReleaseKernel", &api.clReleaseKernel) &&
-           find(library, "clSetKernelArg", &api.clSetKernelArg) &&
-           find(library, "clSetKernelArgSVMPointer", &api.clSetKernelArgSVMPointer) &&
-           find(library, "clEnqueueNDRangeKernel", &api.clEnqueueNDRangeKernel) &&
-           find(library, "clEnqueueSVMMemcpy", &api.clEnqueueSVMMemcpy) &&
-           find(library, "clEnqueueSVMMemFill", &api.clEnqueueSVMMemFill) && find(library, "clFinish", &api.clFinish) &&
-           find(library, "clSVMAlloc", &api.clSVMAlloc) && find(library, "clSVMFree", &api.clSVMFree);
+    return HALNORM_FIND(clGetPlatformIDs) && HALNORM_FIND(clGetDeviceIDs) &&
+           HALNORM_FIND(clGetDeviceInfo) && HALNORM_FIND(clCreateContext) &&
+           HALNORM_FIND(clCreateCommandQueueWithProperties) &&
+           HALNORM_FIND(clCreateProgramWithSource) && HALNORM_FIND(clBuildProgram) &&
+           HALNORM_FIND(clReleaseProgram) && HALNORM_FIND(clCreateKernel) &&
+           HALNORM_FIND(clReleaseKernel) && HALNORM_FIND(clSetKernelArg) &&
+           HALNORM_FIND(clSetKernelArgSVMPointer) && HALNORM_FIND(clEnqueueNDRangeKernel) &&
+           HALNORM_FIND(clEnqueueSVMMemcpy) && HALNORM_FIND(clEnqueueSVMMemFill) &&
+           HALNORM_FIND(clFinish) && HALNORM_FIND(clSVMAlloc) && HALNORM_FIND(clSVMFree);
 }
 
 // Double precision for the statistics, shared virtual memory for the arrays.
 bool fits(Device d) {
     uint64_t doubles = 0, shared = 0;
-    return api.clGetDeviceInfo(d, device_double_fp_config, sizeof doubles, &doubles, nullptr) == 0 && doubles != 0 &&
-           api.clGetDeviceInfo(d, device_svm_capabilities, sizeof shared, &shared, nullptr) == 0 && shared != 0;
+    return api.clGetDeviceInfo(d, device_double_fp_config, sizeof doubles, &doubles, nullptr) ==
+               0 &&
+           doubles != 0 &&
+           api.clGetDeviceInfo(d, device_svm_capabilities, sizeof shared, &shared, nullptr) == 0 &&
+           shared != 0;
 }
 
 bool find_device(uint64_t type) {
     constexpr uint32_t room = 16;
     Platform platforms[room];
     uint32_t platform_count = 0;
-    if (api.clGetPlatformIDs(room, platforms, &platform_count) != 0) return false;
+    if (api.clGetPlatformIDs(room, platforms, &platform_count) != 0)
+        return false;
     for (uint32_t p = 0; p < platform_count && p < room; p++) {
         Device devices[room];
         uint32_t device_count = 0;
-        if (api.clGetDeviceIDs(platforms[p], type, room, devices, &device_count) != 0) continue;
+        if (api.clGetDeviceIDs(platforms[p], type, room, devices, &device_count) != 0)
+            continue;
         for (uint32_t d = 0; d < device_count && d < room; d++) {
-            if (!fits(devices[d])) continue;
+            if (!fits(devices[d]))
+                continue;
             device = devices[d];
             return true;
         }
@@ -119,31 +71,35 @@ bool find_device(uint64_t type) {
     return false;
 }
 
-// The first GPU, else the first device of any kind. Nothing is released: the context lives as long as the process.
+// The first GPU, else the first device of any kind. Nothing is released: the context lives as long
+// as the process.
 const char *probe() {
     void *library = dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) return "libOpenCL.so.1 not found: no OpenCL loader";
-    if (!find_all(library)) return "libOpenCL.so.1 lacks an entry point: older than OpenCL 2.0";
+    if (library == nullptr)
+        return "libOpenCL.so.1 not found: no OpenCL loader";
+    if (!find_all(library))
+        return "libOpenCL.so.1 lacks an entry point: older than OpenCL 2.0";
     uint32_t platforms = 0;
-    if (api.clGetPlatformIDs(0, nullptr, &platforms) != 0 || platforms == 0) return "no OpenCL platform";
+    if (api.clGetPlatformIDs(0, nullptr, &platforms) != 0 || platforms == 0)
+        return "no OpenCL platform";
     if (!find_device(device_type_gpu) && !find_device(device_type_all)) {
         return "no OpenCL device with double precision and shared virtual memory";
     }
     Result result = 0;
     context = api.clCreateContext(nullptr, 1, &device, nullptr, nullptr, &result);
-    if (context == nullptr) return "the OpenCL device gives no context";
+    if (context == nullptr)
+        return "the OpenCL device gives no context";
     queue = api.clCreateCommandQueueWithProperties(context, device, nullptr, &result);
     return queue != nullptr ? nullptr : "the OpenCL device gives no queue";
 }
 
 const char *why_not() {
-    if (!probed.load(std::memory_order_acquire)) {
-        pthread_mutex_lock(&probing);
-        if (!probed.load(std::memory_order_relaxed)) {
-            why_not_text = probe();
-            probed.store(true, std::memory_order_release);
-        }
-        pthread_mutex_unlock(&probing);
+    if (probed.load(std::memory_order_acquire))
+        return why_not_text;
+    const Lock lock(&probing);
+    if (!probed.load(std::memory_order_relaxed)) {
+        why_not_text = probe();
+        probed.store(true, std::memory_order_release);
     }
     return why_not_text;
 }
@@ -151,22 +107,31 @@ const char *why_not() {
 // The codes that the calls below can be expected to give; others are told by number alone.
 const char *words(Result result) {
     switch (result) {
-    case -4: return "CL_MEM_OBJECT_ALLOCATION_FAILURE";
-    case -5: return "CL_OUT_OF_RESOURCES";
-    case -6: return "CL_OUT_OF_HOST_MEMORY";
-    case -11: return "CL_BUILD_PROGRAM_FAILURE";
-    case -46: return "CL_INVALID_KERNEL_NAME";
-    case -52: return "CL_INVALID_KERNEL_ARGS";
-    case -54: return "CL_INVALID_WORK_GROUP_SIZE";
-    default: return "OpenCL error";
+    case -4:
+        return "CL_MEM_OBJECT_ALLOCATION_FAILURE";
+    case -5:
+        return "CL_OUT_OF_RESOURCES";
+    case -6:
+        return "CL_OUT_OF_HOST_MEMORY";
+    case -11:
+        return "CL_BUILD_PROGRAM_FAILURE";
+    case -46:
+        return "CL_INVALID_KERNEL_NAME";
+    case -52:
+        return "CL_INVALID_KERNEL_ARGS";
+    case -54:
+        return "CL_INVALID_WORK_GROUP_SIZE";
+    default:
+        return "OpenCL error";
     }
 }
 
 thread_local Program program;  // of the kernel that runs now
-LoadedKernels programs;
+LoadedKernels programs = {};
 
 bool check(const char *what, Result result) {
-    if (result != 0) gpu_failed(what, words(result), result);
+    if (result != 0)
+        gpu_failed(what, words(result), result);
     return result == 0;
 }
 
@@ -177,9 +142,11 @@ void leave() {
 }
 
 void *allocate(size_t bytes) {
-    if (gpu_has_failed()) return nullptr;
+    if (gpu_has_failed())
+        return nullptr;
     void *memory = api.clSVMAlloc(context, memory_read_write, bytes, 0);
-    if (memory == nullptr) gpu_failed("clSVMAlloc", "out of memory", 0);
+    if (memory == nullptr)
+        gpu_failed("clSVMAlloc", "out of memory", 0);
     return memory;
 }
 
@@ -190,58 +157,75 @@ void release(void *memory) {
 }
 
 void copy(void *to, const void *from, size_t bytes) {
-    if (gpu_has_failed()) return;
-    check("clEnqueueSVMMemcpy", api.clEnqueueSVMMemcpy(queue, blocking, to, from, bytes, 0, nullptr, nullptr));
+    if (gpu_has_failed())
+        return;
+    check("clEnqueueSVMMemcpy",
+          api.clEnqueueSVMMemcpy(queue, blocking, to, from, bytes, 0, nullptr, nullptr));
 }
 
 void fill(void *values, int64_t count, size_t element, uint64_t bits) {
-    if (gpu_has_failed()) return;
-    check("clEnqueueSVMMemFill", api.clEnqueueSVMMemFill(queue, values, &bits, element,
-                                                         static_cast<size_t>(count) * element, 0, nullptr, nullptr));
+    if (gpu_has_failed())
+        return;
+    check("clEnqueueSVMMemFill",
+          api.clEnqueueSVMMemFill(queue, values, &bits, element,
+                                  static_cast<size_t>(count) * element, 0, nullptr, nullptr));
 }
 
 void *load(const char *source, size_t bytes) {
     Result result = 0;
     const Program p = api.clCreateProgramWithSource(context, 1, &source, &bytes, &result);
-    if (!check("clCreateProgramWithSource", result)) return nullptr;
-    if (check("clBuildProgram", api.clBuildProgram(p, 1, &device, "", nullptr, nullptr))) return p;
+    if (!check("clCreateProgramWithSource", result))
+        return nullptr;
+    if (check("clBuildProgram", api.clBuildProgram(p, 1, &device, "", nullptr, nullptr)))
+        return p;
     api.clReleaseProgram(p);
     return nullptr;
 }
 
 void initialize(const char *source, size_t bytes) {
     program = nullptr;
-    if (gpu_has_failed()) return;
+    if (gpu_has_failed())
+        return;
     // The size counts the terminating zero, which is no part of a program.
-    while (bytes > 0 && source[bytes - 1] == '\0') bytes--;
+    while (bytes > 0 && source[bytes - 1] == '\0')
+        bytes--;
     program = static_cast<Program>(programs.find_or_load(context, 0, source, bytes, load));
 }
 
-bool set_arguments(Kernel kernel, size_t shared_bytes, const size_t *sizes, void **arguments, const int8_t *is_buffer) {
+bool set_arguments(Kernel kernel, size_t shared_bytes, const size_t *sizes, void **arguments,
+                   const int8_t *is_buffer) {
     uint32_t i = 0;
     for (; sizes[i] != 0; i++) {
         if (is_buffer[i]) {
-            const uintptr_t address = static_cast<uintptr_t>(static_cast<halide_buffer_t *>(arguments[i])->device);
+            const uintptr_t address =
+                static_cast<uintptr_t>(static_cast<halide_buffer_t *>(arguments[i])->device);
             const void *pointer = reinterpret_cast<const void *>(address);
-            if (!check("clSetKernelArgSVMPointer", api.clSetKernelArgSVMPointer(kernel, i, pointer))) return false;
-        } else if (!check("clSetKernelArg", api.clSetKernelArg(kernel, i, sizes[i], arguments[i]))) {
+            if (!check("clSetKernelArgSVMPointer",
+                       api.clSetKernelArgSVMPointer(kernel, i, pointer)))
+                return false;
+        } else if (!check("clSetKernelArg",
+                          api.clSetKernelArg(kernel, i, sizes[i], arguments[i]))) {
             return false;
         }
     }
     // The last argument of every kernel is its shared memory, of which there must not be nothing.
-    return check("clSetKernelArg", api.clSetKernelArg(kernel, i, shared_bytes > 0 ? shared_bytes : 1, nullptr));
+    return check("clSetKernelArg",
+                 api.clSetKernelArg(kernel, i, shared_bytes > 0 ? shared_bytes : 1, nullptr));
 }
 
-void run(const char *name, const size_t (&blocks)[3], const size_t (&threads)[3], size_t shared_bytes, const size_t *sizes,
-         void **arguments, const int8_t *is_buffer) {
-    if (gpu_has_failed()) return;
+void run(const char *name, const size_t (&blocks)[3], const size_t (&threads)[3],
+         size_t shared_bytes, const size_t *sizes, void **arguments, const int8_t *is_buffer) {
+    if (gpu_has_failed())
+        return;
     Result result = 0;
     const Kernel kernel = api.clCreateKernel(program, name, &result);
-    if (!check("clCreateKernel", result)) return;
+    if (!check("clCreateKernel", result))
+        return;
     if (set_arguments(kernel, shared_bytes, sizes, arguments, is_buffer)) {
-        const size_t all[] = {blocks[0] * threads[0], blocks[1] * threads[1], blocks[2] * threads[2]};
-        check("clEnqueueNDRangeKernel",
-              api.clEnqueueNDRangeKernel(queue, kernel, 3, nullptr, all, threads, 0, nullptr, nullptr));
+        const size_t all[] = {blocks[0] * threads[0], blocks[1] * threads[1],
+                              blocks[2] * threads[2]};
+        check("clEnqueueNDRangeKernel", api.clEnqueueNDRangeKernel(queue, kernel, 3, nullptr, all,
+                                                                   threads, 0, nullptr, nullptr));
     }
     api.clReleaseKernel(kernel);
 }
@@ -256,9 +240,9 @@ const GpuDriver opencl_driver = {why_not, enter, leave, allocate, release, copy,
 extern "C" {
 
 int halnorm_halide_opencl_initialize_kernels(void *, void **, const char *source, int size);
-int halnorm_halide_opencl_run(void *, void *, const char *name, int blocks_x, int blocks_y, int blocks_z, int threads_x,
-                              int threads_y, int threads_z, int shared_bytes, size_t *sizes, void **arguments,
-                              int8_t *is_buffer);
+int halnorm_halide_opencl_run(void *, void *, const char *name, int blocks_x, int blocks_y,
+                              int blocks_z, int threads_x, int threads_y, int threads_z,
+                              int shared_bytes, size_t *sizes, void **arguments, int8_t *is_buffer);
 void halnorm_halide_opencl_finalize_kernels(void *, void *);
 const halide_device_interface_t *halnorm_halide_opencl_device_interface();
 
@@ -267,12 +251,14 @@ int halnorm_halide_opencl_initialize_kernels(void *, void **, const char *source
     return 0;
 }
 
-int halnorm_halide_opencl_run(void *, void *, const char *name, int blocks_x, int blocks_y, int blocks_z, int threads_x,
-                              int threads_y, int threads_z, int shared_bytes, size_t *sizes, void **arguments,
+int halnorm_halide_opencl_run(void *, void *, const char *name, int blocks_x, int blocks_y,
+                              int blocks_z, int threads_x, int threads_y, int threads_z,
+                              int shared_bytes, size_t *sizes, void **arguments,
                               int8_t *is_buffer) {
     const auto u = [](int v) { return static_cast<size_t>(v); };
-    halnorm::run(name, {u(blocks_x), u(blocks_y), u(blocks_z)}, {u(threads_x), u(threads_y), u(threads_z)}, u(shared_bytes),
-                 sizes, arguments, is_buffer);
+    halnorm::run(name, {u(blocks_x), u(blocks_y), u(blocks_z)},
+                 {u(threads_x), u(threads_y), u(threads_z)}, u(shared_bytes), sizes, arguments,
+                 is_buffer);
     return 0;
 }
 

@@ -136,7 +136,9 @@ void cut_gpu_reduction(Plan *plan) {
     } else if (r.layout == kernel_nchw) {
         plan->chunk_s = (s / chunk_unit + 1) * chunk_unit;
         const int64_t rows = clamp(s * n * r.width() / gpu_blocks / gpu_depth, 256, 1024) / s;
-        plan->chunk_n = clamp(rows, 1, clamp(accumulator_addends / ceil_div(s, gpu_warp), 1, n));
+        // Shifts are means of neighbours in a row, and worse where there are few: fewer numbers of larger size are added.
+        const int64_t addends = s < 8 ? accumulator_addends / 8 : accumulator_addends;
+        plan->chunk_n = clamp(rows, 1, clamp(addends / ceil_div(s, gpu_warp), 1, n));
     } else {
         const int64_t rest = s % chunk_unit;
         plan->chunk_s = chunk_unit;

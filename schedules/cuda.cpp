@@ -1,4 +1,7 @@
 // variants: cuda, and opencl, which is the same schedule for another language.
+//
+// Shaped by the PTX and by ptxas' count of registers (22 to 56, nothing spilled);
+// halnorm_cuda_check (tests/gpu) measures it on a device.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -41,20 +44,24 @@ void in_thread(Func f, Func consumer, const Var &thread) {
     f.compute_at(consumer, thread).store_in(MemoryType::Register);
 }
 
-// The chunks of a launch lie in one row. Halide sees that the rows end, and would make room for none or more.
+// The chunks of a launch lie in one row. Halide sees that the rows end, and would make room for
+// none or more.
 void in_one_row(const Sums &g, const std::vector<Func> &funcs) {
     for (Func f : funcs) {
         const std::vector<Var> args = f.args();
-        if (std::any_of(args.begin(), args.end(), [&](const Var &v) { return v.same_as(g.n); })) f.bound_extent(g.n, 1);
+        if (std::any_of(args.begin(), args.end(), [&](const Var &v) { return v.same_as(g.n); }))
+            f.bound_extent(g.n, 1);
     }
 }
 
-// Sums start as zeros; then chunks are added, a launch for every eight chunks of all channels and blocks. The loops over
-// the eights are outside: where there are no chunks of a kind, nothing is launched.
+// Sums start as zeros; then chunks are added, a launch for every eight chunks of all channels and
+// blocks. The loops over the eights are outside: where there are no chunks of a kind, nothing is
+// launched.
 
 void nchw(Sums &g) {
-    // A warp has the lanes of a chunk. One thread each adds up the lanes, eight by eight: a chain of 32 additions has
-    // more error and four times the latency. Then one thread, a loop of its own, adds the chunks to the block's sums.
+    // A warp has the lanes of a chunk. One thread each adds up the lanes, eight by eight: a chain
+    // of 32 additions has more error and four times the latency. Then one thread, a loop of its
+    // own, adds the chunks to the block's sums.
     by_channel_and_block(g.sums, g.c, g.b);
     Var co("co"), one("one"), w("w");
     RVar eights("eights"), chunk("chunk"), outer("outer"), inner("inner");
@@ -83,7 +90,8 @@ void nchw(Sums &g) {
         shared.reorder(g.l, chunks).gpu_threads(g.l, chunks).never_partition_all();
         in_thread(f, shared, g.l);
         in_one_row(g, {f, shared});
-        for (int i = 0; i < f.num_update_definitions(); i++) f.update(i).never_partition_all();
+        for (int i = 0; i < f.num_update_definitions(); i++)
+            f.update(i).never_partition_all();
     };
     add(g.sums.update(0), g.fulls.x, {g.fulls.y});
     sum_lanes(g.full, g.p, g.full_lane);
@@ -95,7 +103,8 @@ void nchw(Sums &g) {
 }
 
 void nhwc(Sums &g) {
-    // A warp reads channels side by side; there is one lane. Each thread sums up a chunk of its channel.
+    // A warp reads channels side by side; there is one lane. Each thread sums up a chunk of its
+    // channel.
     by_channel_and_block(g.sums, g.c, g.b);
     Var co("co"), ci("ci");
     RVar eights("eights"), chunk("chunk");
@@ -108,11 +117,15 @@ void nhwc(Sums &g) {
     const auto sum = [&](Func f, Func lanes, const Var &chunks) {
         Func shared = f.in(g.sums);
         in_block(shared, g.sums, co, chunks);
-        shared.bound_storage(g.c, warp).reorder(g.c, chunks).gpu_threads(g.c, chunks).never_partition_all();
+        shared.bound_storage(g.c, warp)
+            .reorder(g.c, chunks)
+            .gpu_threads(g.c, chunks)
+            .never_partition_all();
         in_one_row(g, {f, lanes, shared});
         for (Func own : {f, lanes}) {
             in_thread(own, shared, g.c);
-            for (int i = 0; i < own.num_update_definitions(); i++) own.update(i).never_partition_all();
+            for (int i = 0; i < own.num_update_definitions(); i++)
+                own.update(i).never_partition_all();
         }
     };
     // Rows that do not fold with the batch (padded images): right, not fast.
@@ -122,15 +135,18 @@ void nhwc(Sums &g) {
     sum(g.rest, g.rest_lanes, g.q);
 }
 
-// Halide 21 writes a double constant into OpenCL C as the nearest float. Its bits arrive whole. The call is not declared
-// pure, since Halide would then make it on the host and pass the value along.
+// Halide 21 writes a double constant into OpenCL C as the nearest float. Its bits arrive whole. The
+// call is not declared pure, since Halide would then make it on the host and pass the value along.
 class WholeConstants : public Halide::Internal::IRMutator {
     using IRMutator::visit;
     Expr visit(const Halide::Internal::FloatImm *op) override {
-        if (op->type.bits() != 64 || static_cast<double>(static_cast<float>(op->value)) == op->value) return op;
+        if (op->type.bits() != 64 ||
+            static_cast<double>(static_cast<float>(op->value)) == op->value)
+            return op;
         uint64_t bits;
         std::memcpy(&bits, &op->value, sizeof bits);
-        return Call::make(op->type, "as_double", {make_const(Halide::UInt(64), bits)}, Call::Extern);
+        return Call::make(op->type, "as_double", {make_const(Halide::UInt(64), bits)},
+                          Call::Extern);
     }
 };
 
@@ -159,7 +175,12 @@ void schedule(Merge &g, const Target &) {
     Func lanes = g.total.update().rfactor(bi, w);
     Func shared = lanes.in(g.total);
     lanes.compute_at(shared, g.c).store_in(MemoryType::Register);
-    shared.compute_at(g.moments, co).store_in(MemoryType::GPUShared).bound_storage(g.c, depth).reorder(g.c, w).gpu_threads(g.c, w).never_partition_all();
+    shared.compute_at(g.moments, co)
+        .store_in(MemoryType::GPUShared)
+        .bound_storage(g.c, depth)
+        .reorder(g.c, w)
+        .gpu_threads(g.c, w)
+        .never_partition_all();
 }
 
 void schedule(BatchCoefficients &g, const Target &) {
@@ -172,18 +193,24 @@ void schedule(MovingCoefficients &g, const Target &) {
 
 void schedule(Normalize &g, const Target &target) {
     WholeConstants whole_constants;
-    if (target.has_feature(Target::OpenCL)) g.y.function().mutate(&whole_constants);
+    if (target.has_feature(Target::OpenCL))
+        g.y.function().mutate(&whole_constants);
 
-    // Four rows per thread share the coefficients. Blocks are counted in one dimension: the others end at 65535.
+    // Four rows per thread share the coefficients. Blocks are counted in one dimension: the others
+    // end at 65535.
     const bool nhwc = g.layout == Layout::nhwc;
     const Expr rows = Halide::OutputImageParam(g.y.output_buffer()).dim(2).extent();
     Var so("so"), si("si"), co("co"), ci("ci"), no("no"), ni("ni"), nt("nt"), block("block");
     const auto four_rows = [&](Stage y, TailStrategy row_tail) {
         if (nhwc) {
-            y.split(g.c, co, ci, warp, tail).split(g.n, no, ni, 4 * depth, row_tail).split(ni, ni, nt, depth);
+            y.split(g.c, co, ci, warp, tail)
+                .split(g.n, no, ni, 4 * depth, row_tail)
+                .split(ni, ni, nt, depth);
             y.reorder(ni, ci, nt, co, g.s, no).gpu_threads(ci, nt).fuse(co, g.s, block);
         } else {
-            y.split(g.s, so, si, 64, tail).split(g.c, co, ci, 4, tail).split(g.n, no, ni, 4, row_tail);
+            y.split(g.s, so, si, 64, tail)
+                .split(g.c, co, ci, 4, tail)
+                .split(g.n, no, ni, 4, row_tail);
             y.reorder(ni, si, ci, so, co, no).gpu_threads(si, ci).fuse(so, co, block);
         }
         y.fuse(block, no, block).gpu_blocks(block).never_partition_all();
@@ -192,7 +219,8 @@ void schedule(Normalize &g, const Target &target) {
     each_activation(g, [&](Stage y, ActivationForm form) {
         // Bound by memory: four loads under way per thread, which takes that no row is guarded.
         if (form == ActivationForm::clamp || form == ActivationForm::leaky_relu) {
-            four_rows(y.specialize(rows % (nhwc ? 4 * depth : 4) == 0), TailStrategy::RoundUp).unroll(ni);
+            four_rows(y.specialize(rows % (nhwc ? 4 * depth : 4) == 0), TailStrategy::RoundUp)
+                .unroll(ni);
         }
         four_rows(y, tail);
     });

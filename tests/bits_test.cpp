@@ -79,7 +79,9 @@ TEST_P(SameBits, for_any_executor) {
         k.executor = threads.get();
         EXPECT_TRUE(run(k) == serial) << "on threads of its own";
     });
-    EXPECT_GT(most, 1) << "the work never was split";
+    if (!runs_on_a_device(GetParam())) {
+        EXPECT_GT(most, 1) << "the work never was split";
+    }
 }
 
 TEST_P(SameBits, in_place) {

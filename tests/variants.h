@@ -18,9 +18,11 @@ std::string why_unsupported(const std::string &variant);
 // Variants that this machine runs.
 std::vector<std::string> supported_variants();
 
-// True where subnormal numbers are flushed to zero by this variant (32-bit NEON, and GPUs' fast
-// math).
+// True where subnormal numbers are flushed to zero by this variant (32-bit NEON).
 bool flushes_subnormals(const std::string &variant);
+
+// True for a variant that hands the whole tensor to a device: no threads of the host take part.
+bool runs_on_a_device(const std::string &variant);
 
 // Name of a test's parameter that is a variant.
 inline std::string variant_name(const testing::TestParamInfo<std::string> &info) {

@@ -8,7 +8,7 @@ import archive
 
 # Of the C library, ever: no printf, no malloc, no abort.
 LIBC = {"getenv", "memcmp", "memcpy", "memset", "strcmp", "strcspn", "strlen", "strncat", "strspn", "write",
-        "sysconf", "sched_getaffinity", "__sched_cpucount", "getauxval"}
+        "sysconf", "sched_getaffinity", "sched_yield", "__sched_cpucount", "getauxval"}
 LIBDL = {"dlopen", "dlsym"}  # the GPU's driver
 LIBM = {"fmin", "fminf"}
 PTHREAD = {"pthread_atfork", "pthread_attr_destroy", "pthread_attr_init", "pthread_attr_setdetachstate",
@@ -25,6 +25,10 @@ KERNEL_ARMV7 = {"__aeabi_idiv", "__aeabi_idivmod", "__aeabi_memset", "__aeabi_me
 # All state of the library. Constants that the loader relocates (.data.rel.ro) are not state.
 STATE = {
     "dispatch.cpp.o": {"state", "shared"},                    # what the environment said at first use
+    # What a driver's library has, found at first use; what was loaded there; the call that is under way (thread_local).
+    "gpu.cpp.o": {"first_failure"},
+    "gpu_cuda.cpp.o": {"api", "device", "why_not_text", "probed", "probing", "modules", "current"},
+    "gpu_opencl.cpp.o": {"api", "device", "context", "queue", "why_not_text", "probed", "probing", "programs", "program"},
     "status.cpp.o": {"message", "length", "last_variant"},    # thread_local
     "thread_pool.cpp.o": {"busy", "mutex", "start", "done", "workers", "invited", "running", "job", "fork_handlers"},
 }

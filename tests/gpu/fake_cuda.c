@@ -1,0 +1,148 @@
+/* A stand-in for libcuda.so.1 that keeps books: device memory is host memory, kernels do nothing.
+ * FAKE_CUDA in the environment says what is wrong with the machine. */
+#include <stdlib.h>
+#include <string.h>
+
+typedef unsigned long long pointer;
+
+enum { invalid_value = 1, out_of_memory = 2, no_device = 100, bad_ptx = 222, launch_failed = 719 };
+
+static struct {
+    int allocations, live, loads, launches, contexts, retained;
+    void *stream;
+    void *current[8];
+} books;
+
+static const char *fault(void) {
+    const char *name = getenv("FAKE_CUDA");
+    return name != NULL ? name : "";
+}
+
+static int fails(const char *name) {
+    return strcmp(fault(), name) == 0;
+}
+
+/* For the test. */
+int fake_cuda_book(const char *name) {
+    if (strcmp(name, "allocations") == 0)
+        return books.allocations;
+    if (strcmp(name, "live") == 0)
+        return books.live;
+    if (strcmp(name, "loads") == 0)
+        return books.loads;
+    if (strcmp(name, "launches") == 0)
+        return books.launches;
+    if (strcmp(name, "contexts") == 0)
+        return books.contexts;
+    return -1;
+}
+void *fake_cuda_stream(void) {
+    return books.stream;
+}
+
+int cuInit(unsigned flags) {
+    (void)flags;
+    return fails("no driver for the device") ? no_device : 0;
+}
+int cuDeviceGetCount(int *count) {
+    *count = fails("no device") ? 0 : 1;
+    return 0;
+}
+int cuDeviceGet(int *device, int ordinal) {
+    *device = ordinal;
+    return 0;
+}
+int cuDeviceGetAttribute(int *value, int attribute, int device) {
+    (void)attribute, (void)device;
+    *value = fails("an old device") ? 6 : 9;
+    return 0;
+}
+int cuDevicePrimaryCtxRetain(void **context, int device) {
+    (void)device;
+    books.retained++;
+    *context = &books.retained;
+    return 0;
+}
+int cuCtxGetCurrent(void **context) {
+    *context = books.contexts > 0 ? books.current[books.contexts - 1] : NULL;
+    return 0;
+}
+int cuCtxPushCurrent_v2(void *context) {
+    books.current[books.contexts++] = context;
+    return 0;
+}
+int cuCtxPopCurrent_v2(void **context) {
+    *context = books.current[--books.contexts];
+    return 0;
+}
+int cuModuleLoadData(void **module, const void *image) {
+    if (fails("an unknown PTX"))
+        return bad_ptx;
+    books.loads++;
+    *module = (void *)(size_t)image;
+    return 0;
+}
+int cuModuleGetFunction(void **function, void *module, const char *name) {
+    /* The name must be an entry of the text that was loaded. */
+    *function = strstr(module, name);
+    return *function != NULL ? 0 : invalid_value;
+}
+int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+                   unsigned bz, unsigned shared, void *stream, void **parameters, void **extra) {
+    (void)function, (void)shared, (void)extra;
+    if (fails("a broken device"))
+        return launch_failed;
+    if (parameters == NULL || gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535 ||
+        bx * by * bz > 1024) {
+        return invalid_value;
+    }
+    books.stream = stream;
+    books.launches++;
+    return 0;
+}
+int cuMemAlloc_v2(pointer *memory, size_t bytes) {
+    if (fails("little memory") && books.live == 3)
+        return out_of_memory;
+    books.allocations++;
+    books.live++;
+    *memory = (pointer)(size_t)malloc(bytes);
+    return 0;
+}
+int cuMemFree_v2(pointer memory) {
+    books.live--;
+    free((void *)(size_t)memory);
+    return 0;
+}
+int cuMemcpyHtoD_v2(pointer to, const void *from, size_t bytes) {
+    memcpy((void *)(size_t)to, from, bytes);
+    return 0;
+}
+int cuMemcpyDtoH_v2(void *to, pointer from, size_t bytes) {
+    memcpy(to, (const void *)(size_t)from, bytes);
+    return 0;
+}
+int cuMemsetD32Async(pointer to, unsigned value, size_t count, void *stream) {
+    unsigned *words = (unsigned *)(size_t)to;
+    books.stream = stream;
+    for (size_t i = 0; i < count; i++)
+        words[i] = value;
+    return 0;
+}
+int cuMemsetD2D32Async(pointer to, size_t pitch, unsigned value, size_t width, size_t height,
+                       void *stream) {
+    books.stream = stream;
+    for (size_t row = 0; row < height; row++) {
+        unsigned *words = (unsigned *)(size_t)(to + row * pitch);
+        for (size_t i = 0; i < width; i++)
+            words[i] = value;
+    }
+    return 0;
+}
+int cuGetErrorName(int result, const char **name) {
+    *name = result == out_of_memory ? "CUDA_ERROR_OUT_OF_MEMORY" :
+            result == no_device     ? "CUDA_ERROR_NO_DEVICE" :
+            result == bad_ptx       ? "CUDA_ERROR_UNSUPPORTED_PTX_VERSION" :
+            result == launch_failed ? "CUDA_ERROR_LAUNCH_FAILED" :
+                                      "CUDA_ERROR_INVALID_VALUE";
+    return 0;
+}
