@@ -102,12 +102,22 @@ function(halnorm_add_kernels LIBRARY)
   set(out ${PROJECT_BINARY_DIR}/kernels)
   file(MAKE_DIRECTORY ${out}/include)
   foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES)
-    set(includes_${stage} "")
-    set(rows_${stage} "")
+    foreach(kind cpu gpu)
+      set(includes_${stage}_${kind} "")
+      set(rows_${stage}_${kind} "")
+    endforeach()
   endforeach()
   set(rows_variants "")
 
   foreach(variant IN LISTS variants)
+    get_property(device GLOBAL PROPERTY HALNORM_${variant}_DEVICE)
+    if(device STREQUAL cpu)
+      set(kind cpu)
+      set(other gpu)
+    else()
+      set(kind gpu)
+      set(other cpu)
+    endif()
     foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES)
       set(row "")
       foreach(dtype f32 f64)
@@ -124,7 +134,7 @@ function(halnorm_add_kernels LIBRARY)
           list(APPEND cells ${kernel})
         endif()
         foreach(kernel IN LISTS cells)
-          string(APPEND includes_${stage} "#include \"include/${kernel}.h\"\n")
+          string(APPEND includes_${stage}_${kind} "#include \"include/${kernel}.h\"\n")
           target_sources(${LIBRARY} PRIVATE ${out}/${kernel}.o ${out}/include/${kernel}.h)
           set_source_files_properties(${out}/${kernel}.o PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
         endforeach()
@@ -135,18 +145,23 @@ function(halnorm_add_kernels LIBRARY)
         list(APPEND row "${cells}")
       endforeach()
       list(JOIN row ", " row)
-      string(APPEND rows_${stage} "    {${row}},\n")
+      string(APPEND rows_${stage}_${kind} "    {${row}},\n")
+      string(APPEND rows_${stage}_${other} "    {},\n")
     endforeach()
 
     get_property(features GLOBAL PROPERTY HALNORM_${variant}_FEATURES)
-    get_property(device GLOBAL PROPERTY HALNORM_${variant}_DEVICE)
     get_property(experimental GLOBAL PROPERTY HALNORM_${variant}_EXPERIMENTAL)
     list(JOIN features " " features)
     string(APPEND rows_variants
       "    {\"${variant}\", \"${HALNORM_ARCH}\", \"${features}\", ${experimental}, VariantDevice::${device}},\n")
   endforeach()
 
-  # A kernel whose signature is not the one that runtime/kernels.h declares does not compile here.
+  # Rows are in the order of the variants in all tables. GPU kernels are in tables of their own, and all of these behind
+  # one name, which only halnorm_enable_gpu refers to. A kernel whose signature is not the one that runtime/kernels.h
+  # declares does not compile here.
+  set(gpu_tables "")
+  set(gpu_definitions "")
+  set(gpu_includes "")
   foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES)
     set(type "")
     string(REPLACE "_" ";" words ${stage})
@@ -160,14 +175,30 @@ function(halnorm_add_kernels LIBRARY)
 "// Generated from schedules/CMakeLists.txt.
 #include \"kernels.h\"
 
-${includes_${stage}}
+${includes_${stage}_cpu}
 namespace halnorm {
 const ${type}Row ${stage}_kernels[] = {
-${rows_${stage}}};
+${rows_${stage}_cpu}};
 }  // namespace halnorm
 ")
     target_sources(${LIBRARY} PRIVATE ${out}/${stage}_table.cpp)
+    string(APPEND gpu_includes "${includes_${stage}_gpu}")
+    string(APPEND gpu_definitions "const ${type}Row gpu_${stage}[] = {\n${rows_${stage}_gpu}};\n")
+    list(APPEND gpu_tables gpu_${stage})
   endforeach()
+  list(JOIN gpu_tables ", " gpu_tables)
+  file(GENERATE OUTPUT ${out}/gpu_table.cpp CONTENT
+"// Generated from schedules/CMakeLists.txt.
+#include \"kernels.h\"
+
+${gpu_includes}
+namespace halnorm {
+namespace {
+${gpu_definitions}}  // namespace
+const GpuKernels gpu_kernels = {${gpu_tables}};
+}  // namespace halnorm
+")
+  target_sources(${LIBRARY} PRIVATE ${out}/gpu_table.cpp)
   list(LENGTH variants count)
   file(GENERATE OUTPUT ${out}/variants_table.cpp CONTENT
 "// Generated from schedules/CMakeLists.txt.
