@@ -74,6 +74,7 @@ bool take_flag(int &argc, char **argv, const char *name, const char **value) {
 }  // namespace
 
 int main(int argc, char **argv) {
+    halnorm_enable_gpu();
     const char *value = nullptr;
     int threads = 1;
     if (take_flag(argc, argv, "--help", &value)) {

@@ -1,5 +1,6 @@
 #include "gpu.h"
 
+#include <atomic>
 #include <string.h>
 
 #include "gpu_driver.h"
@@ -10,18 +11,12 @@
 namespace halnorm {
 namespace {
 
-// HALNORM_HAS_CUDA, HALNORM_HAS_OPENCL: whether schedules/CMakeLists.txt lists such a variant.
+std::atomic<const GpuModule *> enabled{nullptr};
+
 const GpuDriver *driver_of(VariantDevice device) {
-#if HALNORM_HAS_CUDA
-    if (device == VariantDevice::cuda)
-        return &cuda_driver;
-#endif
-#if HALNORM_HAS_OPENCL
-    if (device == VariantDevice::opencl)
-        return &opencl_driver;
-#endif
-    static_cast<void>(device);
-    return nullptr;
+    const GpuModule *gpu = enabled.load(std::memory_order_acquire);
+    if (gpu == nullptr || device == VariantDevice::cpu) return nullptr;
+    return device == VariantDevice::cuda ? gpu->cuda : gpu->opencl;
 }
 
 struct FirstFailure {
@@ -58,9 +53,17 @@ void *LoadedKernels::find_or_load(void *context, uint64_t generation, const char
     return loaded;
 }
 
+void enable_gpu(const GpuModule *gpu) {
+    enabled.store(gpu, std::memory_order_release);
+}
+
+const GpuKernels *enabled_gpu_kernels() {
+    return enabled.load(std::memory_order_acquire)->kernels;
+}
+
 const char *why_no_device(VariantDevice device) {
     const GpuDriver *driver = driver_of(device);
-    return driver != nullptr ? driver->why_not() : "this build has no variant for the device";
+    return driver != nullptr ? driver->why_not() : "this program did not call halnorm_enable_gpu()";
 }
 
 void set_device_buffer(VariantDevice, Buffer *buffer, const void *address) {

@@ -7,10 +7,20 @@
 
 namespace halnorm {
 
+struct GpuDriver;
 struct Plan;
 
-// nullptr if tensors can be normalized on the device; otherwise why not, in static memory. Probes
-// once.
+// What halnorm_enable_gpu makes known: kernels, and the drivers of this build or nullptr.
+struct GpuModule {
+    const GpuKernels *kernels;
+    const GpuDriver *cuda, *opencl;
+};
+void enable_gpu(const GpuModule *gpu);
+
+// Of a variant that runs on a device, and so of an enabled module.
+const GpuKernels *enabled_gpu_kernels();
+
+// nullptr if tensors can be normalized on the device; otherwise why not, in static memory. Probes once.
 const char *why_no_device(VariantDevice device);
 
 // Describes device memory at `address` to a kernel.

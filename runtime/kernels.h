@@ -44,4 +44,15 @@ extern const BatchCoefficientsRow batch_coefficients_kernels[];
 extern const MovingCoefficientsRow moving_coefficients_kernels[];
 extern const NormalizeRow normalize_kernels[];
 
+// The tables of the variants for GPUs, in the order of the generated table.
+struct GpuKernels {
+    const ShiftRow *shift;
+    const SumsRow *sums;
+    const NormalizeRow *normalize;
+    const MergeRow *merge;
+    const BatchCoefficientsRow *batch_coefficients;
+    const MovingCoefficientsRow *moving_coefficients;
+};
+extern const GpuKernels gpu_kernels;
+
 }  // namespace halnorm

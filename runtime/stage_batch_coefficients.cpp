@@ -12,7 +12,7 @@ int run_batch_coefficients(const Plan &plan, int64_t c, int64_t channels, const 
     View<1> inv_std = view(HALNORM_FLOAT64, a.inv_std);
     View<1> center = view(dtype, coefficients.center), scale = view(dtype, coefficients.scale),
             offset = view(dtype, coefficients.offset);
-    const BatchCoefficientsRow &row = batch_coefficients_kernels[plan.variant];
+    const BatchCoefficientsRow &row = row_of(plan, batch_coefficients_kernels, &GpuKernels::batch_coefficients);
     const BatchCoefficientsKernel kernel = dtype == HALNORM_FLOAT64 ? row.f64 : row.f32;
     const double count = static_cast<double>(plan.count());
     const double estimator =

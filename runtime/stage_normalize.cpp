@@ -37,7 +37,7 @@ void fill(const Plan &plan, halnorm_dtype dtype, void *values, int64_t count, do
 }  // namespace
 
 int run_normalize(const Plan &plan, const void *x, void *y, const Slice &slice, const Coefficients &coefficients) {
-    const NormalizeRow &row = normalize_kernels[plan.variant];
+    const NormalizeRow &row = row_of(plan, normalize_kernels, &GpuKernels::normalize);
     return plan.dtype == HALNORM_FLOAT64 ?
                normalize<double>(plan, row.f64[plan.apply.layout], x, y, slice, coefficients) :
                normalize<float>(plan, row.f32[plan.apply.layout], x, y, slice, coefficients);

@@ -27,14 +27,14 @@ struct Blocks {
 
 int run_shift(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums) {
     Blocks b(plan, x, slice, sums);
-    const ShiftRow &row = shift_kernels[plan.variant];
+    const ShiftRow &row = row_of(plan, shift_kernels, &GpuKernels::shift);
     const ShiftKernel kernel = (plan.reduce.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)[plan.reduce.layout];
     return kernel(&b.in, static_cast<int32_t>(plan.block_n), &b.shift);
 }
 
 int run_sums(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums) {
     Blocks b(plan, x, slice, sums);
-    const SumsRow &row = sums_kernels[plan.variant];
+    const SumsRow &row = row_of(plan, sums_kernels, &GpuKernels::sums);
     const SumsKernel kernel = (plan.reduce.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)[plan.reduce.layout];
     return kernel(&b.in, &b.shift, static_cast<int32_t>(plan.block_n), static_cast<int32_t>(plan.chunk_s),
                   static_cast<int32_t>(plan.chunk_n), &b.sum1, &b.sum2);
@@ -50,7 +50,7 @@ int run_merge(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &s
     View<1> mean = array_view(plan, HALNORM_FLOAT64, moments.mean, c, channels);
     View<1> m2 = array_view(plan, HALNORM_FLOAT64, moments.m2, c, channels);
     View<1> excess = array_view(plan, HALNORM_FLOAT64, moments.excess, c, channels);
-    const MergeRow &row = merge_kernels[plan.variant];
+    const MergeRow &row = row_of(plan, merge_kernels, &GpuKernels::merge);
     const MergeKernel kernel = plan.reduce.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32;
     return kernel(&shift, &sum1, &sum2, static_cast<int32_t>(plan.reduce.s.extent),
                   static_cast<int32_t>(plan.reduce.n.extent), static_cast<int32_t>(plan.block_n),

@@ -2,9 +2,16 @@
 // links only the kernels of the pipelines that it calls. All return the kernel's status: 0, or what a device reported.
 #pragma once
 
+#include "gpu.h"
 #include "plan.h"
 
 namespace halnorm {
+
+// The row of the plan's variant in the table of a stage.
+template<typename Row>
+const Row &row_of(const Plan &plan, const Row *cpu, const Row *GpuKernels::*gpu) {
+    return (plan.device == VariantDevice::cpu ? cpu : enabled_gpu_kernels()->*gpu)[plan.variant];
+}
 
 // Per-channel arrays between the stages; x's dtype where void. Sums are per folded channel and block.
 struct SumsArrays {

@@ -172,6 +172,7 @@ TEST(Dispatch, verbose_says_one_line) {
 }  // namespace
 
 int main(int argc, char **argv) {
+    halnorm_enable_gpu();
     if (argc > 1 && strcmp(argv[1], "--child") == 0)
         return child(argc > 2 ? argv[2] : nullptr);
     unsetenv("HALNORM_VARIANT");

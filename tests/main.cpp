@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <halnorm/halnorm.h>
+
 #include "options.h"
 
 int main(int argc, char **argv) {
@@ -12,6 +14,7 @@ int main(int argc, char **argv) {
     // means.
     unsetenv("HALNORM_VARIANT");
     unsetenv("HALNORM_VERBOSE");
+    halnorm_enable_gpu();
     testing::InitGoogleTest(&argc, argv);
     test::options.program = argv[0];
     constexpr char expect[] = "--expect-chosen=";

@@ -50,6 +50,7 @@ int main(int argc, char **argv) {
     // A file beyond the size limit is then an error of write() like a full disk, not the end of the
     // process.
     std::signal(SIGXFSZ, SIG_IGN);
+    halnorm_enable_gpu();
     CommandLine line;
     ExitStatus status = ExitStatus::failure;
     try {

@@ -32,6 +32,10 @@ def stages(program):
         set(re.findall(r"\bhalnorm::(\w+)_kernels$", names, re.M))
 
 
+def variants(program):
+    return set(re.findall(r"\bhalnorm_\w+_f(?:32|64)__(\w+)$", archive.tool("nm", program), re.M))
+
+
 def stripped_size(program):
     stripped = program.with_suffix(".stripped")
     shutil.copy(program, stripped)
@@ -48,6 +52,11 @@ class Sizes(unittest.TestCase):
         everything = {kernel.stage for kernel in archive.kernels()}
         self.assertGreater(everything, INFERENCE)
         self.assertEqual(stages(link("everything", *COMPACT)), everything)
+
+    def test_only_an_app_that_asks_for_gpus_carries_their_kernels(self):
+        carried = variants(link("everything", *COMPACT))
+        self.assertIn("generic", carried)
+        self.assertFalse(carried & {"cuda", "opencl"})
 
     def test_what_describes_kernels_to_halide_goes_with_unused_sections(self):
         names = archive.tool("nm", link("everything", *COMPACT))

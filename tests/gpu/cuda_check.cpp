@@ -94,6 +94,7 @@ void measure_all(gpu::Driver &driver) {
 }  // namespace
 
 int main(int argc, char **argv) {
+    halnorm_enable_gpu();
     gpu::Driver driver;
     std::string why;
     if (!driver.open(&why)) {

@@ -140,6 +140,7 @@ void calls_that_work(const Books &books) {
 }  // namespace
 
 int main(int argc, char **argv) {
+    halnorm_enable_gpu();
     const std::string wrong = argc > 1 ? argv[1] : "";
     if (!wrong.empty())
         setenv("FAKE_CUDA", wrong.c_str(), 1);

@@ -196,6 +196,11 @@ int32_t halnorm_variant_count(void);
 /* index in [0, halnorm_variant_count()). */
 halnorm_status halnorm_variant_get(int32_t index, halnorm_variant_info *info);
 
+/* Makes the variants for GPUs (cuda, opencl) available. They are large (about 1 MB), and a program in which nothing calls
+ * this does not carry them: they are listed, and refused with a reason. Call it before any other function; a second
+ * call does nothing. Without such variants in the build it does nothing either. */
+void halnorm_enable_gpu(void);
+
 /* Which variant's kernels the calling thread's last successful pipeline call ran; "" before the first. */
 const char *halnorm_last_variant(void);
 
