@@ -25,8 +25,8 @@ KERNEL_ARMV7 = {"__aeabi_idiv", "__aeabi_idivmod"}
 # All state of the library. Constants that the loader relocates (.data.rel.ro) are not state.
 STATE = {
     "dispatch.cpp.o": {"state", "shared"},                    # what the environment said at first use
-    # What a driver's library has, found at first use; what was loaded there; the call that is under way (thread_local).
-    "gpu.cpp.o": {"first_failure"},
+    # The drivers that the program asked for; what a driver's library has, found at first use; what was loaded there; the call that is under way (thread_local).
+    "gpu.cpp.o": {"enabled", "first_failure"},
     "gpu_cuda.cpp.o": {"api", "device", "why_not_text", "probed", "probing", "modules", "current"},
     "gpu_opencl.cpp.o": {"api", "device", "context", "queue", "why_not_text", "probed", "probing", "programs", "program"},
     "status.cpp.o": {"message", "length", "last_variant"},    # thread_local
