@@ -2,6 +2,7 @@
 #include "Halide.h"
 
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 // Elementary functions out of +, -, *, / and integer operations on the bits, so that they vectorize
@@ -31,15 +32,8 @@ using Halide::UInt;
 using Halide::Internal::Call;
 using Halide::Internal::make_const;
 
-// A constant of like's type: one number for each type of data, or one for both.
 inline bool is_double(const Expr &like) {
     return like.type().bits() == 64;
-}
-inline Expr number(const Expr &like, double f32, double f64) {
-    return make_const(like.type(), is_double(like) ? f64 : f32);
-}
-inline Expr number(const Expr &like, double both) {
-    return number(like, both, both);
 }
 
 inline Expr strict(Call::IntrinsicOp op, Type result, const Expr &a, const Expr &b) {
@@ -54,6 +48,22 @@ inline Expr from_bits(const Expr &like, const Expr &b) {
 inline Expr mask(const Expr &like, uint64_t f32, uint64_t f64) {
     return make_const(UInt(like.type().bits()), is_double(like) ? f64 : f32);
 }
+
+// A constant of like's type: one number for each type of data, or one for both. As bits where
+// float32 does not hold it: Halide 21 rounds constants of float64 to float32 where it writes C++ or
+// OpenCL.
+inline Expr number(const Expr &like, double f32, double f64) {
+    if (!is_double(like) || static_cast<double>(static_cast<float>(f64)) == f64) {
+        return make_const(like.type(), is_double(like) ? f64 : f32);
+    }
+    uint64_t f64_bits;
+    std::memcpy(&f64_bits, &f64, sizeof f64);
+    return from_bits(like, make_const(UInt(64), f64_bits));
+}
+inline Expr number(const Expr &like, double both) {
+    return number(like, both, both);
+}
+
 inline Expr magnitude_mask(const Expr &like) {
     return mask(like, 0x7fffffffu, 0x7fffffffffffffffu);
 }
