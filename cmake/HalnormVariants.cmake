@@ -45,17 +45,22 @@ function(halnorm_variant NAME)
     return()
   endif()
   set(target ${HALNORM_ARCH}-${HALNORM_OS})
+  set(emit object)
   foreach(feature IN LISTS arg_FEATURES)
     if(NOT feature STREQUAL neon)  # Halide's default on ARM
       string(APPEND target -${feature})
     endif()
   endforeach()
   if(HALNORM_ARCH STREQUAL arm-32 AND NOT neon IN_LIST arg_FEATURES)
+    # Halide's code for it uses 32 registers of VFP, where the platform promises 16 (VFPv3-D16), and no feature limits that.
+    # As C++, kernels get what the platform's compiler takes for the baseline.
     string(APPEND target -no_neon)
+    set(emit c_source)
   endif()
   set_property(GLOBAL APPEND PROPERTY HALNORM_VARIANTS ${NAME})
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_SCHEDULE ${schedule})
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_TARGET ${target}-no_asserts-no_bounds_query-no_runtime)
+  set_property(GLOBAL PROPERTY HALNORM_${NAME}_EMIT ${emit})
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_FEATURES "${arg_FEATURES}")
   if(arg_DEVICE)
     set_property(GLOBAL APPEND PROPERTY HALNORM_DEVICES ${arg_DEVICE})
@@ -66,8 +71,9 @@ function(halnorm_variant NAME)
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_EXPERIMENTAL $<IF:$<BOOL:${arg_EXPERIMENTAL}>,true,false>)
 endfunction()
 
-# One kernel: its object, and its header, which an edited schedule leaves as it was: the tables are not compiled again.
-function(halnorm_add_kernel KERNEL VARIANT STAGE DTYPE)
+# One kernel, as a source of `library`: its object or its C++, and its header, which an edited schedule leaves as it was:
+# the tables are not compiled again.
+function(halnorm_add_kernel LIBRARY KERNEL VARIANT STAGE DTYPE)
   get_property(schedule GLOBAL PROPERTY HALNORM_${VARIANT}_SCHEDULE)
   get_property(target GLOBAL PROPERTY HALNORM_${VARIANT}_TARGET)
   if(HALNORM_GENERATORS_DIR)
@@ -79,21 +85,35 @@ function(halnorm_add_kernel KERNEL VARIANT STAGE DTYPE)
   # A kernel for a GPU calls what runtime/gpu_*.cpp define. No name without our prefix is left to a linker, so an app may
   # hold another library made with Halide and its runtime.
   get_property(device GLOBAL PROPERTY HALNORM_${VARIANT}_DEVICE)
-  set(give_prefix "")
+  set(finish "")
   if(NOT device STREQUAL cpu)
     foreach(name copy_to_device ${device}_device_interface ${device}_initialize_kernels ${device}_run ${device}_finalize_kernels)
-      list(APPEND give_prefix --redefine-sym halide_${name}=halnorm_halide_${name})
+      list(APPEND finish --redefine-sym halide_${name}=halnorm_halide_${name})
     endforeach()
-    set(give_prefix COMMAND ${CMAKE_OBJCOPY} ${give_prefix} ${out}/${KERNEL}.o)
+    set(finish COMMAND ${CMAKE_OBJCOPY} ${finish} ${out}/${KERNEL}.o)
   endif()
+  get_property(emit GLOBAL PROPERTY HALNORM_${VARIANT}_EMIT)
+  set(kernel ${out}/${KERNEL}.o)
+  if(emit STREQUAL c_source)
+    set(kernel ${out}/${KERNEL}.halide_generated.cpp)
+    # Without what follows the kernel: its description for Halide, which would be variables set at run time.
+    set(finish COMMAND sed -i "/^int ${KERNEL}_argv/,/^#ifdef __cplusplus/{/^#ifdef/!d}" ${kernel})
+    # Optimized in every kind of build, as Halide's objects are; strict arithmetic is not fused. The code is a machine's, and
+    # so are its warnings.
+    set_source_files_properties(${kernel} PROPERTIES COMPILE_OPTIONS "-O3;-fno-math-errno;-ffp-contract=off;-w")
+  else()
+    set_source_files_properties(${kernel} PROPERTIES EXTERNAL_OBJECT ON)
+  endif()
+  set_source_files_properties(${kernel} PROPERTIES GENERATED ON)
   add_custom_command(
-    OUTPUT ${out}/${KERNEL}.o ${out}/include/${KERNEL}.h
-    COMMAND ${generator} -g ${STAGE}_${DTYPE} -f ${KERNEL} -o ${out} -e object,c_header target=${target} ${ARGN}
-    ${give_prefix}
+    OUTPUT ${kernel} ${out}/include/${KERNEL}.h
+    COMMAND ${generator} -g ${STAGE}_${DTYPE} -f ${KERNEL} -o ${out} -e ${emit},c_header target=${target} ${ARGN}
+    ${finish}
     COMMAND ${CMAKE_COMMAND} -E copy_if_different ${out}/${KERNEL}.h ${out}/include/${KERNEL}.h
     DEPENDS ${generator}
     COMMENT "Kernel ${KERNEL}"
     VERBATIM)
+  target_sources(${LIBRARY} PRIVATE ${kernel} ${out}/include/${KERNEL}.h)
 endfunction()
 
 # All kernels of this platform and the tables that name them, as sources of `library`.
@@ -115,18 +135,16 @@ function(halnorm_add_kernels LIBRARY)
         if(stage IN_LIST HALNORM_LAYOUT_STAGES)
           foreach(layout nchw nhwc)
             set(kernel halnorm_${stage}_${layout}_${dtype}__${variant})
-            halnorm_add_kernel(${kernel} ${variant} ${stage} ${dtype} layout=${layout})
+            halnorm_add_kernel(${LIBRARY} ${kernel} ${variant} ${stage} ${dtype} layout=${layout})
             list(APPEND cells ${kernel})
           endforeach()
         else()
           set(kernel halnorm_${stage}_${dtype}__${variant})
-          halnorm_add_kernel(${kernel} ${variant} ${stage} ${dtype})
+          halnorm_add_kernel(${LIBRARY} ${kernel} ${variant} ${stage} ${dtype})
           list(APPEND cells ${kernel})
         endif()
         foreach(kernel IN LISTS cells)
           string(APPEND includes_${stage} "#include \"include/${kernel}.h\"\n")
-          target_sources(${LIBRARY} PRIVATE ${out}/${kernel}.o ${out}/include/${kernel}.h)
-          set_source_files_properties(${out}/${kernel}.o PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
         endforeach()
         list(JOIN cells ", " cells)
         if(stage IN_LIST HALNORM_LAYOUT_STAGES)

@@ -20,30 +20,42 @@ namespace {
 
 const auto tail = TailStrategy::GuardWithIf;
 
+// 1 on ARMv7 without NEON: there are no vectors, and those of C++ that Halide would write cost three times the code.
+int lanes_of(const Target &target, Halide::Type type) {
+    return target.has_feature(Target::NoNEON) ? 1 : target.natural_vector_size(type);
+}
+
+// Halide 21 computes the first element alone where it is told to vectorize by 1.
+void vectorize(Stage s, const Var &v, int V) {
+    if (V > 1) s.vectorize(v, V, tail);
+}
+
 void nchw(Sums &g, int V) {
     // One channel and chunk after the other.
     g.sums.update(0).reorder(g.fulls.x, g.fulls.y, g.c, g.b);
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
-    g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack).vectorize(g.l, V);
-    g.full_lanes.update().reorder(g.l, g.in_full).vectorize(g.l, V);
+    vectorize(g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack), g.l, V);
+    vectorize(g.full_lanes.update().reorder(g.l, g.in_full), g.l, V);
 
     g.sums.update(1).reorder(g.rests, g.c, g.b);
     g.rest.compute_at(g.sums, g.rests).store_in(MemoryType::Stack);
-    g.rest_lanes.compute_at(g.sums, g.rests).store_in(MemoryType::Stack).vectorize(g.l, V);
-    g.rest_lanes.update(0).reorder(g.l, g.in_rest.x, g.in_rest.y).vectorize(g.l, V);
+    vectorize(g.rest_lanes.compute_at(g.sums, g.rests).store_in(MemoryType::Stack), g.l, V);
+    vectorize(g.rest_lanes.update(0).reorder(g.l, g.in_rest.x, g.in_rest.y), g.l, V);
     g.rest_lanes.update(1).unscheduled();  // tails: element by element
 }
 
 void nhwc(Sums &g, int V) {
-    // Channels side by side, V of them at a time over all rows of a block.
+    // Channels side by side, V of them at a time over all rows of a block; without vectors a cache line of them.
     Var co("co"), ci("ci");
+    const int channels = V > 1 ? V : 8;
     g.sums.update(0).reorder(g.fulls.x, g.fulls.y, g.c, g.b);
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
 
-    g.sums.update(1).split(g.c, co, ci, V, tail).reorder(ci, g.rests, co, g.b).vectorize(ci);
-    g.rest_lanes.compute_at(g.sums, g.rests).store_in(MemoryType::Stack).bound_storage(g.c, V).vectorize(g.c, V, tail);
-    g.rest_lanes.update(0).reorder(g.c, g.in_rest.x, g.in_rest.y).vectorize(g.c, V, tail);
+    vectorize(g.sums.update(1).split(g.c, co, ci, channels, tail).reorder(ci, g.rests, co, g.b), ci, V);
+    g.rest_lanes.compute_at(g.sums, g.rests).store_in(MemoryType::Stack).bound_storage(g.c, channels);
+    vectorize(g.rest_lanes, g.c, V);
+    vectorize(g.rest_lanes.update(0).reorder(g.c, g.in_rest.x, g.in_rest.y), g.c, V);
     g.rest_lanes.update(1).unscheduled();  // there are none
 }
 
@@ -51,34 +63,33 @@ void nhwc(Sums &g, int V) {
 
 void schedule(Shift &g, const Target &target) {
     // In NCHW channels are far apart in memory, and side by side they would be gathered.
-    if (g.layout == Layout::nhwc) g.shift.vectorize(g.c, target.natural_vector_size(g.type), tail);
+    if (g.layout == Layout::nhwc) vectorize(g.shift, g.c, lanes_of(target, g.type));
 }
 
 void schedule(Sums &g, const Target &target) {
-    const int lanes = target.natural_vector_size(g.type);
+    const int lanes = lanes_of(target, g.type);
     g.layout == Layout::nchw ? nchw(g, lanes) : nhwc(g, lanes);
 }
 
 void schedule(Merge &g, const Target &target) {
-    const int lanes = target.natural_vector_size(g.type);
-    g.moments.vectorize(g.c, lanes, tail);
+    vectorize(g.moments, g.c, lanes_of(target, g.type));
 }
 
 void schedule(BatchCoefficients &g, const Target &target) {
-    g.coefficients.vectorize(g.c, target.natural_vector_size(g.type), tail);
+    vectorize(g.coefficients, g.c, lanes_of(target, g.type));
 }
 
 void schedule(MovingCoefficients &g, const Target &target) {
-    g.coefficients.vectorize(g.c, target.natural_vector_size(g.type), tail);
+    vectorize(g.coefficients, g.c, lanes_of(target, g.type));
 }
 
 void schedule(Normalize &g, const Target &target) {
-    const int lanes = target.natural_vector_size(g.type);
+    const int lanes = lanes_of(target, g.type);
     each_activation(g, [&](Stage y, ActivationForm) {
         if (g.layout == Layout::nchw) {
-            y.reorder(g.s, g.c, g.n).vectorize(g.s, lanes, tail);
+            vectorize(y.reorder(g.s, g.c, g.n), g.s, lanes);
         } else {
-            y.reorder(g.c, g.s, g.n).vectorize(g.c, lanes, tail);
+            vectorize(y.reorder(g.c, g.s, g.n), g.c, lanes);
         }
     });
 }

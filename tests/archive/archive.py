@@ -62,7 +62,8 @@ def members():
 
 @functools.lru_cache(maxsize=None)
 def kernels():
-    matches = (re.fullmatch(r"halnorm_(\w+?)(?:_nchw|_nhwc)?_(f32|f64)__(\w+)\.o", member) for member in members())
+    name = r"halnorm_(\w+?)(?:_nchw|_nhwc)?_(f32|f64)__(\w+)(?:\.halide_generated\.cpp)?\.o"
+    matches = (re.fullmatch(name, member) for member in members())
     return tuple(Kernel(m[0], *m.groups()) for m in matches if m)
 
 

@@ -90,16 +90,20 @@ def arm32(text):
         lane = name == "vmov" and re.match(r"[isu](8|16|64)$|8$|16$|i32$", types)
         if re.search(r"\bq\d+\b", operands) or re.fullmatch(NEON_NAMES, name) or vector_of_float or vector_of_int or lane:
             return "neon"
+        if re.search(r"\bd(1[6-9]|2\d|3[01])\b", operands):
+            return "vfpd32"  # the platform has VFPv3-D16
     return "baseline"
 
 
 CLASSIFY = {"x86-64": x86, "arm-64": arm64, "arm-32": arm32}
 
 # What comes with a feature of the list of variants. AVX has all of SSE; machines with AVX-512F know its masks.
+# NEON has 32 registers.
 INCLUDED = {
     "avx": {"sse3", "ssse3", "sse41", "sse42", "avx"},
     "sse41": {"sse3", "ssse3", "sse41"},
     "avx512_skylake": {"avx512"},
+    "neon": {"neon", "vfpd32"},
 }
 
 

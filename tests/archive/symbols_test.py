@@ -20,7 +20,7 @@ COMPILER = r"__aeabi_\w+|__aarch64_(cas|ldadd|swp|ldclr|ldset|ldeor)\d+_\w+"
 
 # All that a kernel may ask for; a kernel for a GPU also calls the runtime's own functions.
 KERNEL = {"memcpy", "memset"}
-KERNEL_ARMV7 = {"__aeabi_idiv", "__aeabi_idivmod", "__aeabi_memset", "__aeabi_memcpy", "fmin", "fminf"}
+KERNEL_ARMV7 = {"__aeabi_idiv", "__aeabi_idivmod"}
 
 # All state of the library. Constants that the loader relocates (.data.rel.ro) are not state.
 STATE = {
