@@ -27,7 +27,7 @@ void shift_by_row(Shift &g) {
 }
 
 void sums_by_row(Sums &g, const RowTuning &t) {
-    Var co("co"), ci("ci"), lo("lo"), li("li");
+    Var co("co"), ci("ci"), lo("lo"), li("li"), pass("pass");
     const auto tail = tail_of(t.masked_tails);
     const auto on_stack = [&](Func f) { f.store_in(MemoryType::Stack).bound_storage(g.c, t.channels); };
 
@@ -36,7 +36,13 @@ void sums_by_row(Sums &g, const RowTuning &t) {
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     g.full.update().atomic().vectorize(g.full_lane);
     g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack).vectorize(g.l, t.V).unroll(g.l);
-    g.full_lanes.update().split(g.l, lo, li, t.V).reorder(li, lo, g.in_full).vectorize(li).unroll(lo);
+    g.full_lanes.update()
+        .split(g.l, pass, lo, t.full_lanes)
+        .split(lo, lo, li, t.V)
+        .reorder(li, lo, g.in_full, pass)
+        .vectorize(li)
+        .unroll(lo)
+        .unroll(pass);
 
     // Short rows: some channels at a time, row by row in the order of memory; each channel keeps its accumulators over
     // the rows of a chunk, so there is one sum across lanes per channel and chunk, not per row.
@@ -65,6 +71,7 @@ void sums_by_row(Sums &g, const RowTuning &t) {
 }
 
 void normalize_by_row(Normalize &g, const RowTuning &t) {
+    Var so("so"), si("si");
     each_activation(g, [&](Stage y, ActivationForm form) {
         const auto rows = [&](Stage s) {
             return s.reorder(g.s, g.c, g.n).vectorize(g.s, t.V, tail_of(t.masked_tails));
@@ -72,6 +79,14 @@ void normalize_by_row(Normalize &g, const RowTuning &t) {
         if (cheap(form)) {
             for (int row : t.constant_rows) {
                 if (row < 8 * t.V) rows(y.specialize(g.row == row)).unroll(g.s);
+            }
+            if (t.normalize_vectors > 1) {
+                const int run = t.normalize_vectors * t.V;
+                y.specialize(g.row % run == 0)
+                    .split(g.s, so, si, run, TailStrategy::RoundUp)
+                    .reorder(si, so, g.c, g.n)
+                    .vectorize(si, t.V)
+                    .unroll(si);
             }
             y.specialize(g.row % t.V == 0).reorder(g.s, g.c, g.n).vectorize(g.s, t.V, TailStrategy::RoundUp);
         }

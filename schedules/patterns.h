@@ -14,6 +14,8 @@ struct RowTuning {
     int channels;                    // that share the walk over short rows; a power of two
     bool masked_tails;               // the machine has masked loads and stores
     std::vector<int> constant_rows;  // row lengths that are worth code of their own
+    int full_lanes = Sums::full_lane_count;  // of a long row in one pass over a chunk, two accumulators each
+    int normalize_vectors = 1;               // of a row side by side, for a core that does not look ahead
 };
 void shift_by_row(Shift &g);
 void sums_by_row(Sums &g, const RowTuning &t);
