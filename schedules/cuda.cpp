@@ -3,7 +3,6 @@
 // Shaped by the PTX and by ptxas' count of registers (22 to 56, nothing spilled);
 // halnorm_cuda_check (tests/gpu) measures it on a device.
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "schedule.h"
@@ -18,8 +17,6 @@ using Halide::Stage;
 using Halide::TailStrategy;
 using Halide::Target;
 using Halide::Var;
-using Halide::Internal::Call;
-using Halide::Internal::make_const;
 
 namespace {
 
@@ -135,21 +132,6 @@ void nhwc(Sums &g) {
     sum(g.rest, g.rest_lanes, g.q);
 }
 
-// Halide 21 writes a double constant into OpenCL C as the nearest float. Its bits arrive whole. The
-// call is not declared pure, since Halide would then make it on the host and pass the value along.
-class WholeConstants : public Halide::Internal::IRMutator {
-    using IRMutator::visit;
-    Expr visit(const Halide::Internal::FloatImm *op) override {
-        if (op->type.bits() != 64 ||
-            static_cast<double>(static_cast<float>(op->value)) == op->value)
-            return op;
-        uint64_t bits;
-        std::memcpy(&bits, &op->value, sizeof bits);
-        return Call::make(op->type, "as_double", {make_const(Halide::UInt(64), bits)},
-                          Call::Extern);
-    }
-};
-
 void per_channel(Func f, const Var &c) {
     Var co("co"), ci("ci");
     f.split(c, co, ci, 64, tail).gpu_blocks(co).gpu_threads(ci).never_partition_all();
@@ -191,11 +173,7 @@ void schedule(MovingCoefficients &g, const Target &) {
     per_channel(g.coefficients, g.c);
 }
 
-void schedule(Normalize &g, const Target &target) {
-    WholeConstants whole_constants;
-    if (target.has_feature(Target::OpenCL))
-        g.y.function().mutate(&whole_constants);
-
+void schedule(Normalize &g, const Target &) {
     // Four rows per thread share the coefficients. Blocks are counted in one dimension: the others
     // end at 65535.
     const bool nhwc = g.layout == Layout::nhwc;
