@@ -211,8 +211,10 @@ public:
         g.total(g.c) = Tuple(Expr(0.0), Expr(0.0), Expr(0.0));
         g.total(g.c) += Tuple(sum1(c, b) + n * dk, sum2(c, b) + dk * (2 * sum1(c, b) + n * dk), sum1(c, b) * sum1(c, b) / n);
         const Expr mean_d = g.total(g.c)[0] / count;
+        // Squares that overflowed make the channel NaN: 1 / sqrt(Inf) would make it a constant.
+        const Expr overflow = strict_float(g.total(g.c)[1] - g.total(g.c)[1]);
         g.moments(g.c) = Tuple(real(shift(g.c, 0)) + mean_d,
-                               at_least_zero(g.total(g.c)[1] - g.total(g.c)[0] * mean_d), g.total(g.c)[2]);
+                               at_least_zero(g.total(g.c)[1] - g.total(g.c)[0] * mean_d + overflow), g.total(g.c)[2]);
         moments = g.moments;
     }
 
