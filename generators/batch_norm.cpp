@@ -116,7 +116,7 @@ public:
     Input<Buffer<T>> x{"x", 3};
     Input<Buffer<T>> shift{"shift", 2};
     Input<int> block_n{"block_n"};  // rows per block
-    Input<int> chunk_s{"chunk_s"};  // a multiple of Sums::chunk_unit
+    Input<int> chunk_s{"chunk_s"};  // a multiple of Sums::chunk_unit or, in NHWC, its half
     Input<int> chunk_n{"chunk_n"};  // rows per group of `rest`
     Output<Func> sums{"sums", {Float(64), Float(64)}, 2};
 
@@ -133,7 +133,8 @@ public:
         const Expr S = x.dim(0).extent(), N = x.dim(2).extent();
         const Expr first = g.b * block_n;
         const Expr rows = min(Expr(block_n), N - first);
-        const Expr row_unit = chunk_s / Sums::chunk_unit;
+        const int unit = g.layout == Layout::nchw ? Sums::chunk_unit : Sums::chunk_unit / 2;
+        const Expr row_unit = chunk_s / unit;
 
         const auto deviations = [&](const Expr &s, const Expr &row) {
             const Expr d = x(s, g.c, row) - shift(g.c, g.b);
@@ -146,11 +147,11 @@ public:
 
         // Element in * L + l of a chunk belongs to lane l.
         const int L = g.layout == Layout::nchw ? Sums::full_lane_count : 1;
-        g.in_full = RDom(0, row_unit * (Sums::chunk_unit / L), "in_full");
+        g.in_full = RDom(0, row_unit * (unit / L), "in_full");
         g.full_lane = RDom(0, L, "full_lane");
         g.full_lanes(g.l, g.p, g.c, g.n, g.b) = zeros;
         g.full_lanes(g.l, g.p, g.c, g.n, g.b) +=
-            deviations(g.p * row_unit * Sums::chunk_unit + g.in_full * L + g.l, first + g.n);
+            deviations(g.p * row_unit * unit + g.in_full * L + g.l, first + g.n);
         g.full(g.p, g.c, g.n, g.b) = lanes_zeros;
         g.full(g.p, g.c, g.n, g.b) += widened(g.full_lanes(g.full_lane, g.p, g.c, g.n, g.b));
 
@@ -210,8 +211,10 @@ public:
         g.total(g.c) = Tuple(Expr(0.0), Expr(0.0), Expr(0.0));
         g.total(g.c) += Tuple(sum1(c, b) + n * dk, sum2(c, b) + dk * (2 * sum1(c, b) + n * dk), sum1(c, b) * sum1(c, b) / n);
         const Expr mean_d = g.total(g.c)[0] / count;
+        // Squares that overflowed make the channel NaN: 1 / sqrt(Inf) would make it a constant.
+        const Expr overflow = strict_float(g.total(g.c)[1] - g.total(g.c)[1]);
         g.moments(g.c) = Tuple(real(shift(g.c, 0)) + mean_d,
-                               at_least_zero(g.total(g.c)[1] - g.total(g.c)[0] * mean_d), g.total(g.c)[2]);
+                               at_least_zero(g.total(g.c)[1] - g.total(g.c)[0] * mean_d + overflow), g.total(g.c)[2]);
         moments = g.moments;
     }
 

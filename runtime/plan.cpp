@@ -88,8 +88,8 @@ void cut_reduction(Plan *plan) {
         plan->chunk_n = clamp(512 / (rest == 0 ? 1 : rest), 1, accumulator_addends);
     } else {
         plan->block_n = clamp(clamp(65536 / (r.width() * s), 128 / clamp(s, 1, 128), 512), 1, n);
-        plan->chunk_s = chunk_unit;
-        const int64_t rest = s % chunk_unit;
+        plan->chunk_s = accumulator_addends;
+        const int64_t rest = s % plan->chunk_s;
         plan->chunk_n = clamp(accumulator_addends / (rest == 0 ? 1 : rest), 1, accumulator_addends);
     }
     plan->blocks = ceil_div(n, plan->block_n);
@@ -140,8 +140,8 @@ void cut_gpu_reduction(Plan *plan) {
         const int64_t addends = s < 8 ? accumulator_addends / 8 : accumulator_addends;
         plan->chunk_n = clamp(rows, 1, clamp(addends / ceil_div(s, gpu_warp), 1, n));
     } else {
-        const int64_t rest = s % chunk_unit;
-        plan->chunk_s = chunk_unit;
+        plan->chunk_s = accumulator_addends;
+        const int64_t rest = s % plan->chunk_s;
         plan->chunk_n = clamp(n * ceil_div(r.width(), gpu_warp) / gpu_blocks / gpu_depth, 4, accumulator_addends);
         if (rest > 1) plan->chunk_n = clamp(accumulator_addends / rest, 1, plan->chunk_n);
     }

@@ -87,6 +87,10 @@ halnorm_status halnorm_statistics_merge(int64_t num_channels, int64_t *count, do
         return Failure(HALNORM_ERROR_PARAMETER) << (*count < 0 ? "count" : "other_count") << ": was "
                                                 << (*count < 0 ? *count : other_count) << ", should be 0 or more";
     }
+    if (other_count > INT64_MAX - *count) {
+        return Failure(HALNORM_ERROR_TOO_LARGE) << "other_count: was " << other_count << ", should be "
+                                                << INT64_MAX - *count << " or less beside a count of " << *count;
+    }
     if (other_count == 0) return HALNORM_OK;
     const double a = static_cast<double>(*count), b = static_cast<double>(other_count);
     for (int64_t c = 0; c < num_channels; c++) {

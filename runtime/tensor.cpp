@@ -12,10 +12,15 @@ struct Named {
 
 constexpr int64_t max_int32 = 0x7fffffff;
 
-int64_t numel(const halnorm_tensor &t) {
-    int64_t n = 1;
-    for (int i = 0; i < t.rank; i++) n *= t.shape[i];
-    return n;
+// Offset of the last element that kernels reach: they count in 32 bits, some vectors beyond an extent that fills none.
+constexpr int64_t max_offset = max_int32 - 1024;
+
+// The other extents and the strides of an empty tensor may be anything; nothing may be multiplied with them.
+bool is_empty(const halnorm_tensor &t) {
+    for (int i = 0; i < t.rank; i++) {
+        if (t.shape[i] == 0) return true;
+    }
+    return false;
 }
 
 // rank, dtype, device, extents, sizes; with_data also the pointer.
@@ -33,15 +38,14 @@ halnorm_status check_alone(const Named &a, bool with_data) {
         return Failure(HALNORM_ERROR_RANK) << a.name << ".rank: was " << static_cast<int64_t>(t.rank)
                                            << ", should be 2 to 5";
     }
-    int64_t total = 1;
-    bool empty = false;
     for (int i = 0; i < t.rank; i++) {
         if (t.shape[i] < 0) {
             return Failure(HALNORM_ERROR_SHAPE) << a.name << ".shape[" << static_cast<int64_t>(i) << "]: was "
                                                 << t.shape[i] << ", should be 0 or more";
         }
-        empty = empty || t.shape[i] == 0;
     }
+    int64_t total = 1;
+    const bool empty = is_empty(t);
     for (int i = 0; i < t.rank && !empty; i++) {
         if (t.shape[i] > max_int32 || total > INT64_MAX / 8 / t.shape[i]) {
             return Failure(HALNORM_ERROR_TOO_LARGE) << a.name << ".shape[" << static_cast<int64_t>(i) << "]: was "
@@ -77,10 +81,10 @@ halnorm_status check_strides(const Named &a) {
             return Failure(HALNORM_ERROR_STRIDE) << a.name << ".strides[" << static_cast<int64_t>(i) << "]: was "
                                                  << t.strides[i] << ", elements overlap; should be more than " << last;
         }
-        if (t.strides[i] > max_int32 || (t.shape[i] - 1) > (max_int32 - last) / t.strides[i]) {
+        if (t.strides[i] > max_int32 || (t.shape[i] - 1) > (max_offset - last) / t.strides[i]) {
             return Failure(HALNORM_ERROR_TOO_LARGE)
                    << a.name << ".strides[" << static_cast<int64_t>(i) << "]: was " << t.strides[i]
-                   << ", the tensor spans more than 2^31 - 1 elements; should be split into smaller batches";
+                   << ", the tensor spans more than 2^31 - 1024 elements; should be split into smaller batches";
         }
         last += (t.shape[i] - 1) * t.strides[i];
     }
@@ -151,7 +155,7 @@ halnorm_status fold(const halnorm_config &config, const halnorm_tensor *x, const
     }
     region->dtype = x->dtype;
     region->layout = kernel_nchw;
-    if (numel(*x) == 0) {
+    if (is_empty(*x)) {
         region->s = region->n = {0, 1, 1};
         region->c = {config.num_channels, 1, 1};
         return HALNORM_OK;
@@ -194,14 +198,13 @@ bool same_strides(const halnorm_tensor &x, const halnorm_tensor &y) {
 }
 
 Range range_of(const char *name, const halnorm_tensor &t, bool output) {
+    const size_t element = size_of(t.dtype);
+    if (is_empty(t)) return {name, nullptr, 0, element, output};
     int64_t last = 0;
-    bool empty = false;
     for (int i = 0; i < t.rank; i++) {
-        empty = empty || t.shape[i] == 0;
         if (t.shape[i] > 1) last += (t.shape[i] - 1) * t.strides[i];
     }
-    const size_t element = size_of(t.dtype);
-    return {name, empty ? nullptr : t.data, (static_cast<size_t>(last) + 1) * element, element, output};
+    return {name, t.data, (static_cast<size_t>(last) + 1) * element, element, output};
 }
 
 halnorm_status check_ranges(const Range *ranges, int count, int same_a, int same_b, bool same_allowed) {

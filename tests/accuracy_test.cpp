@@ -126,6 +126,26 @@ TEST_P(Accuracy, variance_in_float32_at_any_offset_and_order) {
     }
 }
 
+// Equal squares are the worst addends: all roundings of an accumulator may be of one sign.
+TEST_P(Accuracy, variance_of_two_levels_in_float32) {
+    for (Spread spread : {Spread::dense, Spread::image_gap}) {
+        Case s;
+        s.variant = GetParam();
+        s.pipeline = Pipeline::statistics;
+        s.layout = HALNORM_NHWC;
+        s.n = 3, s.c = 32, s.s = 1030;
+        s.x_spread = spread;
+        Call call(s);
+        const reference::Array shape = call.shape();
+        for (size_t i = 0; i < call.x.size(); i++) {
+            const size_t c = shape.channel_of(i);
+            const double level = 1 + static_cast<double>(c) / 37;
+            call.x.set(i, i / 32 % 2 == 0 ? level : -level);
+        }
+        call.expect_reference();
+    }
+}
+
 TEST_P(Accuracy, everything_in_float64) {
     for (Pipeline pipeline : {Pipeline::training, Pipeline::statistics}) {
         for (Case s : settings(pipeline)) {

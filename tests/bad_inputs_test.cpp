@@ -192,6 +192,9 @@ const BadInput bad_inputs[] = {
 
     {"x beyond all addresses", "its", true, HALNORM_ERROR_TOO_LARGE, "x", [](Arguments &a) { a.x_value.shape[0] = INT64_MAX / 2; a.x_value.strides[0] = 120; }},
     {"x stride beyond all addresses", "its", true, HALNORM_ERROR_TOO_LARGE, "x", [](Arguments &a) { a.x_value.strides[0] = INT64_MAX - 1; }},
+    {"x nearly 2^31 elements", "its", true, HALNORM_ERROR_TOO_LARGE, "x", [](Arguments &a) { // what kernels round up to vectors would overflow
+        a.config_value.num_channels = 1;
+        for (halnorm_tensor *t : {&a.x_value, &a.y_value}) for (int i = 0; i < 4; i++) t->shape[i] = i == 3 ? INT32_MAX : 1; }},
     {"x elements beyond 64 bits", "its", true, HALNORM_ERROR_TOO_LARGE, "x", [](Arguments &a) { for (int i : {0, 2, 3}) a.x_value.shape[i] = int64_t{1} << 30; }},
 
     {"workspace NULL", "its", false, HALNORM_ERROR_WORKSPACE, "workspace", [](Arguments &a) { a.workspace = nullptr; }},
@@ -260,6 +263,10 @@ TEST_P(BadInputs, of_the_size_query_itself) {
     size_t bytes = 0;
     EXPECT_EQ(a.size_query(&bytes), HALNORM_OK);
     EXPECT_EQ(bytes, a.bytes);
+    const int64_t largest[] = {1, 1, (int64_t{1} << 31) - 1024};
+    a.config_value.num_channels = 1;
+    a.x_value = halnorm_dense_tensor(nullptr, HALNORM_FLOAT32, 3, largest);
+    EXPECT_EQ(a.size_query(&bytes), HALNORM_OK) << halnorm_last_error();
 }
 
 // What looks wrong and is not.
@@ -274,6 +281,12 @@ TEST_P(BadInputs, are_not_these) {
         [](Arguments &a) { a.gamma = a.beta; },       // inputs may be one
         [](Arguments &a) { a.y_value = a.x_value; },  // in place
         [](Arguments &a) { a.bytes = a.lent->bytes(); },
+        [](Arguments &a) {  // what an empty tensor's other extents and strides are does not matter
+            for (halnorm_tensor *t : {&a.x_value, &a.y_value}) {
+                t->shape[0] = 0, t->shape[2] = INT64_MAX, t->strides[2] = INT64_MAX;
+                t->strides[3] = INT64_MIN;
+            }
+        },
     };
     for (size_t i = 0; i < std::size(good); i++) {
         Arguments a(GetParam());

@@ -119,6 +119,8 @@ TEST(MergeByHand, errors) {
               HALNORM_ERROR_NULL);
     EXPECT_EQ(halnorm_statistics_merge(2, &count, mean, m2, -1, other_mean, other_m2),
               HALNORM_ERROR_PARAMETER);
+    EXPECT_EQ(halnorm_statistics_merge(2, &count, mean, m2, INT64_MAX - 1, other_mean, other_m2),
+              HALNORM_ERROR_TOO_LARGE);
     EXPECT_EQ(count, 2);
     EXPECT_EQ(mean[0], 1);
     EXPECT_EQ(m2[1], 4);

@@ -118,6 +118,33 @@ TEST_P(SpecialValues, reach_all_of_their_channel_in_statistics) {
     });
 }
 
+// Not act(beta), as 1 / sqrt(Inf) would make it.
+TEST_P(SpecialValues, squares_that_overflow_make_their_channel_nan) {
+    for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
+        for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
+            Case k;
+            k.variant = GetParam();
+            k.layout = layout;
+            k.dtype = dtype;
+            k.n = 3, k.c = 5, k.s = 49;
+            Call call(k);
+            const reference::Array shape = call.shape();
+            const double factor = dtype == HALNORM_FLOAT32 ? 1e20 : 1e160;
+            for (size_t i = 0; i < call.x.size(); i++) {
+                if (shape.channel_of(i) == 3)
+                    call.x.set(i, call.x.get(i) * factor);
+            }
+            ASSERT_EQ(call.run(), HALNORM_OK) << halnorm_last_error();
+            for (size_t i = 0; i < call.x.size(); i++)
+                EXPECT_EQ(isnan(call.y().get(i)), shape.channel_of(i) == 3) << i;
+            for (size_t c = 0; c < 5; c++) {
+                EXPECT_EQ(isnan(call.saved_inv_std.get(c)), c == 3) << c;
+                EXPECT_EQ(isnan(call.moving_variance.get(c)), c == 3) << c;
+            }
+        }
+    }
+}
+
 TEST_P(SpecialValues, stay_where_they_are_in_inference) {
     for_each_setting(Pipeline::inference, [](const Case &k) {
         for (double value : {static_cast<double>(NAN), static_cast<double>(INFINITY),

@@ -88,8 +88,9 @@ Geometry geometry(halnorm_layout layout, int rank, int64_t n, int64_t c, int64_t
     if (rank == 2) {
         stride_n = c + (spread == Spread::dense ? 0 : row_gap);
     } else if (inner_channels) {
-        stride_s = c + (spread == Spread::dense ? 0 : row_gap);
-        stride_n = stride_s * s;
+        const bool row = spread != Spread::dense && spread != Spread::image_gap;
+        stride_s = c + (row ? row_gap : 0);
+        stride_n = stride_s * s + (spread == Spread::image_gap ? image_padding : 0);
     } else {
         stride_c = s + (spread == Spread::dense ? 0 : plane_gap);
         stride_n = c * stride_c + (spread == Spread::image_gap ? image_padding : 0);

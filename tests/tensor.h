@@ -14,7 +14,7 @@ namespace test {
 enum class Spread {
     dense,
     channel_gap,    // NCHW: padding after each channel's plane; NHWC: a slice of wider rows
-    image_gap,      // padding after each image; NHWC cannot fold that, and gets channel_gap
+    image_gap,      // padding after each image
     channels_last,  // NCHW over memory that holds the channels innermost, and the reverse where N
                     // is 1
 };

@@ -141,7 +141,8 @@ halnorm_config halnorm_default_config(int64_t num_channels);
 /* ---- Pipelines ---------------------------------------------------------------------------------------------------
  *
  * x, y:  same dtype, shape, device and order of axes in memory (padding may differ). y may be x itself (same data and
- *        strides): in place. Any other overlap of an output with another argument is an error.
+ *        strides): in place. Any other overlap of an output with another argument is an error. A tensor counts as all of the
+ *        memory from its first to its last element, its gaps included.
  * gamma, beta, moving_mean, moving_variance: num_channels values of x's dtype, on x's device. gamma NULL acts as 1, beta NULL as 0.
  * workspace: at least as many bytes as the pipeline's ..._workspace function says for the same config and x, aligned to
  *        HALNORM_WORKSPACE_ALIGNMENT, on x's device, not shared with a concurrent call. May be NULL where that is 0.
