@@ -38,8 +38,8 @@ const std::vector<Shape> &shapes() {
 
 std::string Case::group() const {
     return std::string(pipeline == Pipeline::training ? "training" : "inference") + "/" +
-           halnorm_activation_name(activation) + "/" + (layout == HALNORM_NHWC ? "NHWC" : "NCHW") + "/" +
-           (dtype == HALNORM_FLOAT64 ? "f64" : "f32") + "/" + shape.name;
+           halnorm_activation_name(activation) + "/" + (layout == HALNORM_NHWC ? "NHWC" : "NCHW") +
+           "/" + (dtype == HALNORM_FLOAT64 ? "f64" : "f32") + "/" + shape.name;
 }
 
 std::string Case::name() const {
@@ -73,7 +73,8 @@ Run::Run(const Case &c, int threads) : case_(c), config_(halnorm_default_config(
     const Shape &shape = case_.shape;
     const size_t element = case_.dtype == HALNORM_FLOAT64 ? 8 : 4;
     const int64_t count = shape.n * shape.c * shape.s;
-    const size_t bytes = static_cast<size_t>(count) * element, channel_bytes = static_cast<size_t>(shape.c) * element;
+    const size_t bytes = static_cast<size_t>(count) * element,
+                 channel_bytes = static_cast<size_t>(shape.c) * element;
     x_data_ = allocate(bytes);
     y_data_ = allocate(bytes);
     fill(x_data_.get(), case_.dtype, count, 4, -1.7);
@@ -95,10 +96,12 @@ Run::Run(const Case &c, int threads) : case_(c), config_(halnorm_default_config(
     const int64_t tabular[2] = {shape.n, shape.c};
     x_ = halnorm_dense_tensor(x_data_.get(), case_.dtype, rank, rank == 2 ? tabular : extents);
     y_ = halnorm_dense_tensor(y_data_.get(), case_.dtype, rank, rank == 2 ? tabular : extents);
-    if (case_.variant == "memcpy") return;
+    if (case_.variant == "memcpy")
+        return;
     const auto query = case_.pipeline == Pipeline::training ? halnorm_forward_training_workspace :
                                                               halnorm_forward_inference_workspace;
-    if (query(&config_, &x_, &workspace_bytes_) == HALNORM_OK) workspace_ = allocate(workspace_bytes_ + 1);
+    if (query(&config_, &x_, &workspace_bytes_) == HALNORM_OK)
+        workspace_ = allocate(workspace_bytes_ + 1);
 }
 
 const char *Run::operator()() {
@@ -109,10 +112,11 @@ const char *Run::operator()() {
     const halnorm_status status =
         case_.pipeline == Pipeline::training ?
             halnorm_forward_training(&config_, &x_, gamma_.get(), beta_.get(), moving_mean_.get(),
-                                     moving_variance_.get(), &y_, saved_mean_.data(), saved_inv_std_.data(),
-                                     workspace_.get(), workspace_bytes_) :
+                                     moving_variance_.get(), &y_, saved_mean_.data(),
+                                     saved_inv_std_.data(), workspace_.get(), workspace_bytes_) :
             halnorm_forward_inference(&config_, &x_, gamma_.get(), beta_.get(), moving_mean_.get(),
-                                      moving_variance_.get(), &y_, workspace_.get(), workspace_bytes_);
+                                      moving_variance_.get(), &y_, workspace_.get(),
+                                      workspace_bytes_);
     return status == HALNORM_OK ? nullptr : halnorm_last_error();
 }
 

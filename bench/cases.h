@@ -13,7 +13,7 @@ namespace bench {
 struct Shape {
     const char *name;  // N x C x H x W, or N x C
     int64_t n, c, s;
-    bool short_list;   // measured without --all
+    bool short_list;  // measured without --all
 };
 const std::vector<Shape> &shapes();
 

@@ -1,5 +1,5 @@
-// One line per case (the median of its repetitions), and in the end one table: each case's rate as a share of memcpy's in
-// the same run.
+// One line per case (the median of its repetitions), and in the end one table: each case's rate as
+// a share of memcpy's in the same run.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -12,10 +12,12 @@ namespace bench {
 
 class ShareReporter : public benchmark::ConsoleReporter {
 public:
-    // cpu_time: compare processor time instead of real time. Right for one thread on a machine that others use too.
-    // The table has a row for each group and a column for each variant, in the given order.
-    ShareReporter(bool cpu_time, std::vector<std::string> groups, std::vector<std::string> variants) :
-        ConsoleReporter(OO_Tabular), cpu_time_(cpu_time), groups_(std::move(groups)), variants_(std::move(variants)) {}
+    // cpu_time: compare processor time instead of real time. Right for one thread on a machine that
+    // others use too. The table has a row for each group and a column for each variant, in the
+    // given order.
+    ShareReporter(bool cpu_time, std::vector<std::string> groups, std::vector<std::string> variants)
+        : ConsoleReporter(OO_Tabular), cpu_time_(cpu_time), groups_(std::move(groups)),
+          variants_(std::move(variants)) {}
     void ReportRuns(const std::vector<Run> &runs) override;
     void Finalize() override;
 

@@ -1,5 +1,5 @@
-// Batch normalization, described once. Nothing here knows a machine: see stages.h for the stages and schedules/ for how
-// they run. Formulas are those of docs/semantics.md.
+// Batch normalization, described once. Nothing here knows a machine: see stages.h for the stages
+// and schedules/ for how they run. Formulas are those of docs/semantics.md.
 #include "activations.h"
 #include "schedule.h"
 #include "stages.h"
@@ -49,9 +49,11 @@ void dense_in(Layout layout, Parameter &&x) {
     }
 }
 
-// y = (x - center) * scale + offset. The double mean is split into center + rest, and the rest joins the offset, so
-// that y of data at 1e6 + N(0, 1) is as good as y of N(0, 1), and nothing is left to reassociate.
-Tuple coefficients_of(const Expr &mean, const Expr &inv_std, const Expr &gamma, const Expr &beta, Type t) {
+// y = (x - center) * scale + offset. The double mean is split into center + rest, and the rest
+// joins the offset, so that y of data at 1e6 + N(0, 1) is as good as y of N(0, 1), and nothing is
+// left to reassociate.
+Tuple coefficients_of(const Expr &mean, const Expr &inv_std, const Expr &gamma, const Expr &beta,
+                      Type t) {
     const Expr center = cast(t, mean);
     const Expr scale = real(gamma) * inv_std;
     // Inf - Inf is NaN and would hide an infinite mean; the difference of a mean from itself is 0.
@@ -85,24 +87,25 @@ public:
         shift = g.shift;
     }
 
-    void schedule() {
-        halnorm::schedule(g, this->get_target());
-    }
+    void schedule() { halnorm::schedule(g, this->get_target()); }
 
 private:
-    // The mean of the 8 elements nearest to (s, n), taken along s in NCHW and along the rows of the block in NHWC. Summing
-    // differences from one of them keeps constants exact and cannot overflow; strict, or fast math would undo it.
+    // The mean of the 8 elements nearest to (s, n), taken along s in NCHW and along the rows of the
+    // block in NHWC. Summing differences from one of them keeps constants exact and cannot
+    // overflow; strict, or fast math would undo it.
     Expr mean_of_neighbours(const Expr &s, const Expr &n, const Expr &first, const Expr &rows) {
         const int count = Shift::neighbours;
         const bool along_s = g.layout == Layout::nchw;
         const Expr low = along_s ? Expr(0) : first, extent = along_s ? x.dim(0).extent() : rows;
-        const Expr start = clamp((along_s ? s : n) - count / 2, low, low + Halide::max(extent - count, 0));
+        const Expr start =
+            clamp((along_s ? s : n) - count / 2, low, low + Halide::max(extent - count, 0));
         const auto element = [&](int i) {
             const Expr at = start + min(Expr(i), extent - 1);
             return along_s ? x(at, g.c, n) : x(s, g.c, at);
         };
         Expr sum = cast<T>(0);
-        for (int i = 1; i < count; i++) sum += element(i) - element(0);
+        for (int i = 1; i < count; i++)
+            sum += element(i) - element(0);
         return strict_float(element(0) + sum / cast<T>(count));
     }
 
@@ -140,7 +143,8 @@ public:
             const Expr d = x(s, g.c, row) - shift(g.c, g.b);
             return Tuple(d, d * d);
         };
-        const Tuple zeros(cast<T>(0), cast<T>(0)), lanes_zeros(cast(lanes_type, 0), cast(lanes_type, 0));
+        const Tuple zeros(cast<T>(0), cast<T>(0)),
+            lanes_zeros(cast(lanes_type, 0), cast(lanes_type, 0));
         const auto widened = [&](const Tuple &lane) {
             return Tuple(cast(lanes_type, lane[0]), cast(lanes_type, lane[1]));
         };
@@ -165,7 +169,8 @@ public:
         g.in_rest.where(rest_row < rows);
         g.in_tail.where(tail_row < rows && g.l < tail);
         g.rest_lanes(g.l, g.c, g.q, g.b) = zeros;
-        g.rest_lanes(g.l, g.c, g.q, g.b) += deviations(S - rest + g.in_rest.x * R + g.l, first + rest_row);
+        g.rest_lanes(g.l, g.c, g.q, g.b) +=
+            deviations(S - rest + g.in_rest.x * R + g.l, first + rest_row);
         g.rest_lanes(g.l, g.c, g.q, g.b) += deviations(S - tail + g.l, first + tail_row);
         g.rest(g.c, g.q, g.b) = lanes_zeros;
         g.rest(g.c, g.q, g.b) += widened(g.rest_lanes(g.rest_lane, g.c, g.q, g.b));
@@ -174,15 +179,15 @@ public:
         g.fulls.where(g.fulls.y < rows);
         g.rests = RDom(0, (block_n + chunk_n - 1) / chunk_n, "rests");
         g.sums(g.c, g.b) = Tuple(Expr(0.0), Expr(0.0));
-        const auto add = [&](const Tuple &chunk) { g.sums(g.c, g.b) += Tuple(real(chunk[0]), real(chunk[1])); };
+        const auto add = [&](const Tuple &chunk) {
+            g.sums(g.c, g.b) += Tuple(real(chunk[0]), real(chunk[1]));
+        };
         add(g.full(g.fulls.x, g.c, g.fulls.y, g.b));
         add(g.rest(g.c, g.rests, g.b));
         sums = g.sums;
     }
 
-    void schedule() {
-        halnorm::schedule(g, this->get_target());
-    }
+    void schedule() { halnorm::schedule(g, this->get_target()); }
 
 private:
     Sums g;
@@ -199,7 +204,7 @@ public:
     Input<int> block_n{"block_n"};
     Input<int> channels{"channels"};  // C; the sums have fold * C
     Input<int> fold{"fold"};
-    Input<double> count{"count"};     // of elements per channel
+    Input<double> count{"count"};  // of elements per channel
     Output<Func> moments{"moments", {Float(64), Float(64), Float(64)}, 1};
 
     void generate() {
@@ -209,18 +214,18 @@ public:
         const Expr n = real(s_extent) * real(min(Expr(block_n), n_extent - b * block_n));
         const Expr dk = real(shift(c, b)) - real(shift(g.c, 0));
         g.total(g.c) = Tuple(Expr(0.0), Expr(0.0), Expr(0.0));
-        g.total(g.c) += Tuple(sum1(c, b) + n * dk, sum2(c, b) + dk * (2 * sum1(c, b) + n * dk), sum1(c, b) * sum1(c, b) / n);
+        g.total(g.c) += Tuple(sum1(c, b) + n * dk, sum2(c, b) + dk * (2 * sum1(c, b) + n * dk),
+                              sum1(c, b) * sum1(c, b) / n);
         const Expr mean_d = g.total(g.c)[0] / count;
         // Squares that overflowed make the channel NaN: 1 / sqrt(Inf) would make it a constant.
         const Expr overflow = strict_float(g.total(g.c)[1] - g.total(g.c)[1]);
         g.moments(g.c) = Tuple(real(shift(g.c, 0)) + mean_d,
-                               at_least_zero(g.total(g.c)[1] - g.total(g.c)[0] * mean_d + overflow), g.total(g.c)[2]);
+                               at_least_zero(g.total(g.c)[1] - g.total(g.c)[0] * mean_d + overflow),
+                               g.total(g.c)[2]);
         moments = g.moments;
     }
 
-    void schedule() {
-        halnorm::schedule(g, this->get_target());
-    }
+    void schedule() { halnorm::schedule(g, this->get_target()); }
 
 private:
     Merge g;
@@ -237,14 +242,15 @@ public:
     Input<Buffer<T>> moving_variance{"moving_variance", 1};
     Input<double> count{"count"};
     Input<double> epsilon{"epsilon"};
-    Input<double> momentum{"momentum"};               // weight of the old value
-    Input<double> estimator_count{"estimator_count"};  // count, or count - 1 for the sample variance
-    Input<double> prescale{"prescale"};                // of the activation: act(prescale * v + preshift)
+    Input<double> momentum{"momentum"};  // weight of the old value
+    Input<double> estimator_count{
+        "estimator_count"};              // count, or count - 1 for the sample variance
+    Input<double> prescale{"prescale"};  // of the activation: act(prescale * v + preshift)
     Input<double> preshift{"preshift"};
-    Output<Func> coefficients{
-        "coefficients",
-        {Float(64), Halide::type_of<T>(), Halide::type_of<T>(), Halide::type_of<T>(), Halide::type_of<T>(), Halide::type_of<T>()},
-        1};
+    Output<Func> coefficients{"coefficients",
+                              {Float(64), Halide::type_of<T>(), Halide::type_of<T>(),
+                               Halide::type_of<T>(), Halide::type_of<T>(), Halide::type_of<T>()},
+                              1};
 
     void generate() {
         g.type = Halide::type_of<T>();
@@ -254,14 +260,13 @@ public:
         const Expr inv_std = inverse_deviation(m2(g.c) / count, epsilon);
         const Tuple xyz = coefficients_of(mean(g.c), inv_std, prescale * real(gamma(g.c)),
                                           prescale * real(beta(g.c)) + preshift, g.type);
-        g.coefficients(g.c) = Tuple(inv_std, moved(moving_mean(g.c), mean(g.c)),
-                                    moved(moving_variance(g.c), m2(g.c) / estimator_count), xyz[0], xyz[1], xyz[2]);
+        g.coefficients(g.c) =
+            Tuple(inv_std, moved(moving_mean(g.c), mean(g.c)),
+                  moved(moving_variance(g.c), m2(g.c) / estimator_count), xyz[0], xyz[1], xyz[2]);
         coefficients = g.coefficients;
     }
 
-    void schedule() {
-        halnorm::schedule(g, this->get_target());
-    }
+    void schedule() { halnorm::schedule(g, this->get_target()); }
 
 private:
     BatchCoefficients g;
@@ -282,15 +287,13 @@ public:
 
     void generate() {
         g.type = Halide::type_of<T>();
-        g.coefficients(g.c) =
-            coefficients_of(real(moving_mean(g.c)), inverse_deviation(real(moving_variance(g.c)), epsilon),
-                            prescale * real(gamma(g.c)), prescale * real(beta(g.c)) + preshift, g.type);
+        g.coefficients(g.c) = coefficients_of(
+            real(moving_mean(g.c)), inverse_deviation(real(moving_variance(g.c)), epsilon),
+            prescale * real(gamma(g.c)), prescale * real(beta(g.c)) + preshift, g.type);
         coefficients = g.coefficients;
     }
 
-    void schedule() {
-        halnorm::schedule(g, this->get_target());
-    }
+    void schedule() { halnorm::schedule(g, this->get_target()); }
 
 private:
     MovingCoefficients g;
@@ -323,9 +326,7 @@ public:
         g.row = y.dim(0).extent();
     }
 
-    void schedule() {
-        halnorm::schedule(g, this->get_target());
-    }
+    void schedule() { halnorm::schedule(g, this->get_target()); }
 
 private:
     Normalize g;

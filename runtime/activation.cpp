@@ -33,14 +33,16 @@ constexpr Activation activations[] = {
     {"softplus", ActivationForm::softplus, 0},
     {"mish", ActivationForm::mish, 0},
 };
-static_assert(sizeof activations / sizeof *activations == HALNORM_ACT_COUNT, "one row per halnorm_activation");
+static_assert(sizeof activations / sizeof *activations == HALNORM_ACT_COUNT,
+              "one row per halnorm_activation");
 
 bool known(halnorm_activation a) {
     return static_cast<int>(a) >= 0 && a < HALNORM_ACT_COUNT;
 }
 
 void list_names(Failure &failure) {
-    for (const Activation &a : activations) failure << " " << a.name;
+    for (const Activation &a : activations)
+        failure << " " << a.name;
 }
 
 }  // namespace
@@ -48,24 +50,31 @@ void list_names(Failure &failure) {
 halnorm_status activation_scalars(const halnorm_config &config, ActivationScalars *scalars) {
     const halnorm_activation act = config.activation;
     if (!known(act)) {
-        return Failure(HALNORM_ERROR_PARAMETER) << "config.activation: was " << static_cast<int64_t>(act)
-                                                << ", should be 0 to " << int64_t{HALNORM_ACT_COUNT - 1};
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << "config.activation: was " << static_cast<int64_t>(act) << ", should be 0 to "
+               << int64_t{HALNORM_ACT_COUNT - 1};
     }
     if (isinf(config.activation_alpha)) {
-        return Failure(HALNORM_ERROR_PARAMETER) << "config.activation_alpha: was " << config.activation_alpha
-                                                << ", should be finite, or NaN for the default";
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << "config.activation_alpha: was " << config.activation_alpha
+               << ", should be finite, or NaN for the default";
     }
     const Activation &a = activations[act];
     const double alpha = isnan(config.activation_alpha) ? a.default_alpha : config.activation_alpha;
     const double infinity = static_cast<double>(INFINITY);
     *scalars = {static_cast<int32_t>(a.form), 1, 0, -infinity, infinity, alpha};
     switch (act) {
-    case HALNORM_ACT_RELU: scalars->lower = 0; break;
-    case HALNORM_ACT_RELU6: scalars->lower = 0, scalars->upper = 6; break;
+    case HALNORM_ACT_RELU:
+        scalars->lower = 0;
+        break;
+    case HALNORM_ACT_RELU6:
+        scalars->lower = 0, scalars->upper = 6;
+        break;
     case HALNORM_ACT_HARDSIGMOID:
         scalars->prescale = alpha, scalars->preshift = 0.5, scalars->lower = 0, scalars->upper = 1;
         break;
-    default: break;
+    default:
+        break;
     }
     return HALNORM_OK;
 }
@@ -86,9 +95,9 @@ double halnorm_activation_default_alpha(halnorm_activation activation) {
 
 halnorm_status halnorm_activation_from_name(const char *name, halnorm_activation *activation) {
     if (name == nullptr || activation == nullptr) {
-        return Failure(HALNORM_ERROR_NULL) << (name == nullptr ? "name" : "activation")
-                                           << ": was NULL, should point to a "
-                                           << (name == nullptr ? "string" : "halnorm_activation");
+        return Failure(HALNORM_ERROR_NULL)
+               << (name == nullptr ? "name" : "activation") << ": was NULL, should point to a "
+               << (name == nullptr ? "string" : "halnorm_activation");
     }
     for (int i = 0; i < HALNORM_ACT_COUNT; i++) {
         if (strcmp(activations[i].name, name) == 0) {

@@ -4,7 +4,8 @@
 
 namespace halnorm {
 
-// The kernel's scalars for config.activation, or why activation or activation_alpha is out of range.
+// The kernel's scalars for config.activation, or why activation or activation_alpha is out of
+// range.
 halnorm_status activation_scalars(const halnorm_config &config, ActivationScalars *scalars);
 
 }  // namespace halnorm

@@ -15,11 +15,13 @@ template<int rank>
 class View {
 public:
     // data points to the element at coordinate 0 of every dimension.
-    View(const Plan &plan, halnorm_dtype dtype, const void *data, const Dimension (&dimensions)[rank]) {
+    View(const Plan &plan, halnorm_dtype dtype, const void *data,
+         const Dimension (&dimensions)[rank]) {
         int64_t offset = 0;
         for (int i = 0; i < rank; i++) {
             const Dimension &d = dimensions[i];
-            dims_[i] = {static_cast<int32_t>(d.min), static_cast<int32_t>(d.extent), static_cast<int32_t>(d.stride), 0};
+            dims_[i] = {static_cast<int32_t>(d.min), static_cast<int32_t>(d.extent),
+                        static_cast<int32_t>(d.stride), 0};
             offset += d.min * d.stride;
         }
         buffer_.type.code = halide_type_float;
@@ -27,7 +29,8 @@ public:
         buffer_.type.lanes = 1;
         buffer_.dimensions = rank;
         buffer_.dim = dims_;
-        const char *first = static_cast<const char *>(data) + offset * static_cast<int64_t>(size_of(dtype));
+        const char *first =
+            static_cast<const char *>(data) + offset * static_cast<int64_t>(size_of(dtype));
         if (plan.device == VariantDevice::cpu) {
             buffer_.host = reinterpret_cast<uint8_t *>(const_cast<char *>(first));
         } else {
@@ -42,7 +45,8 @@ private:
     halide_dimension_t dims_[rank];
 };
 
-inline View<1> array_view(const Plan &plan, halnorm_dtype dtype, const void *data, int64_t c, int64_t channels) {
+inline View<1> array_view(const Plan &plan, halnorm_dtype dtype, const void *data, int64_t c,
+                          int64_t channels) {
     return View<1>(plan, dtype, data, {{c, channels, 1}});
 }
 
@@ -50,7 +54,9 @@ inline View<1> array_view(const Plan &plan, halnorm_dtype dtype, const void *dat
 inline View<3> tensor_view(const Plan &plan, const Region &r, const void *data, const Slice &slice,
                            int64_t Axis::*stride) {
     return View<3>(plan, r.dtype, data,
-                   {{0, r.s.extent, r.s.*stride}, {slice.c, slice.channels, r.c.*stride}, {slice.n, slice.rows, r.n.*stride}});
+                   {{0, r.s.extent, r.s.*stride},
+                    {slice.c, slice.channels, r.c.*stride},
+                    {slice.n, slice.rows, r.n.*stride}});
 }
 
 }  // namespace halnorm

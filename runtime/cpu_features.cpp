@@ -11,8 +11,9 @@
 namespace halnorm {
 namespace {
 
-// A feature counts only where the operating system saves the registers that it uses (Intel SDM volume 1, 13.3 and
-// 14.3): XCR0 bits 1, 2 for ymm, and 5, 6, 7 for the mask registers and zmm. Without OSXSAVE, XCR0 reads as 0.
+// A feature counts only where the operating system saves the registers that it uses (Intel SDM
+// volume 1, 13.3 and 14.3): XCR0 bits 1, 2 for ymm, and 5, 6, 7 for the mask registers and zmm.
+// Without OSXSAVE, XCR0 reads as 0.
 constexpr uint64_t ymm_state = 0x6, zmm_state = 0xe6;
 
 // Leaf 7 EBX: AVX512F 16, DQ 17, CD 28, BW 30, VL 31.
@@ -33,7 +34,8 @@ constexpr Feature known[] = {
     {"f16c", 1u << 29, 0, ymm_state, 0, "this machine or its operating system lacks F16C"},
     {"fma", 1u << 12, 0, ymm_state, 0, "this machine or its operating system lacks FMA"},
     {"avx2", 0, 1u << 5, ymm_state, 0, "this machine or its operating system lacks AVX2"},
-    {"avx512", 0, avx512_f_cd, zmm_state, 0, "this machine or its operating system lacks AVX-512F/CD"},
+    {"avx512", 0, avx512_f_cd, zmm_state, 0,
+     "this machine or its operating system lacks AVX-512F/CD"},
     {"avx512_skylake", 0, avx512_skylake, zmm_state, 0,
      "this machine or its operating system lacks AVX-512F/CD/VL/DQ/BW"},
 #elif defined(__aarch64__)
@@ -49,7 +51,8 @@ CpuWords read_cpu_words() {
     CpuWords words;
 #if defined(__x86_64__) || defined(__i386__)
     unsigned a = 0, b = 0, c = 0, d = 0;
-    if (!__get_cpuid(1, &a, &b, &c, &d)) return words;
+    if (!__get_cpuid(1, &a, &b, &c, &d))
+        return words;
     words.leaf1_ecx = c;
     constexpr unsigned osxsave = 1u << 27;
     if (c & osxsave) {
@@ -57,11 +60,12 @@ CpuWords read_cpu_words() {
         __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
         words.xcr0 = static_cast<uint64_t>(high) << 32 | low;
     }
-    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) words.leaf7_ebx = b;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d))
+        words.leaf7_ebx = b;
 #elif defined(__linux__) && defined(__arm__)
     words.hwcap = getauxval(AT_HWCAP);
 #elif defined(__arm__) && defined(__ARM_NEON)
-    words.hwcap = 1u << 12;  // no operating system to ask: what the compiler was told
+    words.hwcap = 1u << 12;                                  // no operating system to ask: what the compiler was told
 #endif
     return words;
 }
@@ -71,14 +75,18 @@ const char *missing_cpu_feature(const CpuWords &words, const char *features) {
         const size_t size = strcspn(features, " ");
         const Feature *found = nullptr;
         for (const Feature &f : known) {
-            if (strlen(f.name) == size && memcmp(f.name, features, size) == 0) found = &f;
+            if (strlen(f.name) == size && memcmp(f.name, features, size) == 0)
+                found = &f;
         }
         if (size > 0) {
-            if (found == nullptr) return "needs a feature that this build cannot detect";
+            if (found == nullptr)
+                return "needs a feature that this build cannot detect";
             const bool present = (words.leaf1_ecx & found->leaf1_ecx) == found->leaf1_ecx &&
                                  (words.leaf7_ebx & found->leaf7_ebx) == found->leaf7_ebx &&
-                                 (words.xcr0 & found->xcr0) == found->xcr0 && (words.hwcap & found->hwcap) == found->hwcap;
-            if (!present) return found->missing;
+                                 (words.xcr0 & found->xcr0) == found->xcr0 &&
+                                 (words.hwcap & found->hwcap) == found->hwcap;
+            if (!present)
+                return found->missing;
         }
         features += size;
         features += strspn(features, " ");

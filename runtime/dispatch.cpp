@@ -13,11 +13,13 @@
 namespace halnorm {
 namespace {
 
-// What the environment said, written once by whoever comes first and read by all others after `ready`.
+// What the environment said, written once by whoever comes first and read by all others after
+// `ready`.
 enum class State { unread, reading, ready };
 struct Environment {
-    CpuWords words;   // reading them costs tens of microseconds in a virtual machine: CPUID traps
-    uint64_t runs;    // bit i: this machine runs variant i; processors only, devices are probed when they are asked for
+    CpuWords words;  // reading them costs tens of microseconds in a virtual machine: CPUID traps
+    uint64_t runs;   // bit i: this machine runs variant i; processors only, devices are probed when
+                     // they are asked for
     int32_t variant;  // -1: HALNORM_VARIANT names no variant that this machine can run
     char forced[48];  // its text, cut off; "" where it is not set
 };
@@ -28,12 +30,14 @@ constexpr const char first_fit[] = "the first of the list that this machine can 
 constexpr const char forced_fit[] = "forced by HALNORM_VARIANT";
 
 const char *why_unsupported(const CpuWords &words, const Variant &v) {
-    return v.device == VariantDevice::cpu ? missing_cpu_feature(words, v.features) : why_no_device(v.device);
+    return v.device == VariantDevice::cpu ? missing_cpu_feature(words, v.features) :
+                                            why_no_device(v.device);
 }
 
 int32_t find(const char *name) {
     for (int32_t i = 0; i < variant_count; i++) {
-        if (strcmp(variants[i].name, name) == 0) return i;
+        if (strcmp(variants[i].name, name) == 0)
+            return i;
     }
     return -1;
 }
@@ -44,7 +48,8 @@ bool is_set(uint64_t bits, int32_t i) {
 
 int32_t best(uint64_t runs) {
     for (int32_t i = 0; i < variant_count; i++) {
-        if (!variants[i].experimental && is_set(runs, i)) return i;
+        if (!variants[i].experimental && is_set(runs, i))
+            return i;
     }
     return variant_count - 1;  // unreachable: generic needs nothing
 }
@@ -53,7 +58,8 @@ int32_t best(uint64_t runs) {
 void report(const char *name, const char *why) {
     char line[160] = "halnorm: variant ";
     const char *const parts[] = {name, " (", why, ")\n"};
-    for (const char *part : parts) strncat(line, part, sizeof line - strlen(line) - 1);
+    for (const char *part : parts)
+        strncat(line, part, sizeof line - strlen(line) - 1);
     const ssize_t written = write(STDERR_FILENO, line, strlen(line));
     static_cast<void>(written);
 }
@@ -62,7 +68,8 @@ Environment read_environment() {
     Environment e = {read_cpu_words(), 0, -1, ""};
     for (int32_t i = 0; i < variant_count; i++) {
         const Variant &v = variants[i];
-        if (v.device == VariantDevice::cpu && why_unsupported(e.words, v) == nullptr) e.runs |= uint64_t{1} << i;
+        if (v.device == VariantDevice::cpu && why_unsupported(e.words, v) == nullptr)
+            e.runs |= uint64_t{1} << i;
     }
     const char *forced = getenv("HALNORM_VARIANT");
     if (forced == nullptr || *forced == '\0') {
@@ -71,13 +78,16 @@ Environment read_environment() {
     }
     strncat(e.forced, forced, sizeof e.forced - 1);
     const int32_t i = find(forced);
-    if (i >= 0 && why_unsupported(e.words, variants[i]) == nullptr) e.variant = i;
+    if (i >= 0 && why_unsupported(e.words, variants[i]) == nullptr)
+        e.variant = i;
     return e;
 }
 
-// The few threads that arrive while the first one reads do the same work for themselves rather than wait.
+// The few threads that arrive while the first one reads do the same work for themselves rather than
+// wait.
 Environment environment() {
-    if (state.load(std::memory_order_acquire) == State::ready) return shared;
+    if (state.load(std::memory_order_acquire) == State::ready)
+        return shared;
     const Environment e = read_environment();
     State expected = State::unread;
     if (state.compare_exchange_strong(expected, State::reading, std::memory_order_acq_rel)) {
@@ -105,10 +115,12 @@ halnorm_status by_name(const char *source, const char *name, int32_t *index) {
     }
     Failure failure(i < 0 ? HALNORM_ERROR_VARIANT_UNKNOWN : HALNORM_ERROR_VARIANT_UNSUPPORTED);
     failure << source << ": was \"" << name << "\"";
-    if (why != nullptr) failure << " (" << why << ")";
+    if (why != nullptr)
+        failure << " (" << why << ")";
     failure << "; should be one of";
     for (int32_t k = 0; k < variant_count; k++) {
-        if (why_unsupported(e.words, variants[k]) == nullptr) failure << " " << variants[k].name;
+        if (why_unsupported(e.words, variants[k]) == nullptr)
+            failure << " " << variants[k].name;
     }
     return failure;
 }
@@ -121,17 +133,20 @@ halnorm_status choose_variant(const halnorm_config &config, halnorm_device devic
     } else if (device == HALNORM_CPU) {
         const Environment e = environment();
         *index = e.variant;
-        if (e.variant < 0) HALNORM_TRY(by_name("HALNORM_VARIANT", e.forced, index));
+        if (e.variant < 0)
+            HALNORM_TRY(by_name("HALNORM_VARIANT", e.forced, index));
     } else {
         *index = find("cuda");
         const char *why = why_no_device(VariantDevice::cuda);
         if (*index < 0 || why != nullptr) {
-            return Failure(HALNORM_ERROR_DEVICE) << "x.device: was HALNORM_CUDA (" << why << "), should be HALNORM_CPU";
+            return Failure(HALNORM_ERROR_DEVICE)
+                   << "x.device: was HALNORM_CUDA (" << why << "), should be HALNORM_CPU";
         }
     }
     if (device == HALNORM_CUDA && variants[*index].device != VariantDevice::cuda) {
-        return Failure(HALNORM_ERROR_DEVICE) << "x.device: was HALNORM_CUDA, should be HALNORM_CPU for variant "
-                                             << variants[*index].name;
+        return Failure(HALNORM_ERROR_DEVICE)
+               << "x.device: was HALNORM_CUDA, should be HALNORM_CPU for variant "
+               << variants[*index].name;
     }
     return HALNORM_OK;
 }
@@ -147,14 +162,18 @@ int32_t halnorm_variant_count(void) {
 }
 
 halnorm_status halnorm_variant_get(int32_t index, halnorm_variant_info *info) {
-    if (info == nullptr) return Failure(HALNORM_ERROR_NULL) << "info: was NULL, should point to a halnorm_variant_info";
+    if (info == nullptr)
+        return Failure(HALNORM_ERROR_NULL)
+               << "info: was NULL, should point to a halnorm_variant_info";
     if (index < 0 || index >= variant_count) {
-        return Failure(HALNORM_ERROR_PARAMETER) << "index: was " << static_cast<int64_t>(index)
-                                                << ", should be 0 to " << static_cast<int64_t>(variant_count - 1);
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << "index: was " << static_cast<int64_t>(index) << ", should be 0 to "
+               << static_cast<int64_t>(variant_count - 1);
     }
     const Environment e = environment();
     int32_t chosen = e.variant;
-    if (chosen < 0) HALNORM_TRY(by_name("HALNORM_VARIANT", e.forced, &chosen));
+    if (chosen < 0)
+        HALNORM_TRY(by_name("HALNORM_VARIANT", e.forced, &chosen));
     const Variant &v = variants[index];
     const char *why = why_unsupported(e.words, v);
     info->name = v.name;
@@ -172,7 +191,8 @@ halnorm_status halnorm_variant_get(int32_t index, halnorm_variant_info *info) {
     } else if (v.device != VariantDevice::cpu) {
         info->reason = "runs tensors on the device, or when it is named";
     } else {
-        info->reason = index < chosen ? "supported, but another one is forced" : "supported, but a better one comes first";
+        info->reason = index < chosen ? "supported, but another one is forced" :
+                                        "supported, but a better one comes first";
     }
     return HALNORM_OK;
 }

@@ -15,11 +15,13 @@ struct Variant {
     VariantDevice device;
 };
 
-// Generated from schedules/CMakeLists.txt, in order of preference; `generic`, which needs nothing, is last.
+// Generated from schedules/CMakeLists.txt, in order of preference; `generic`, which needs nothing,
+// is last.
 extern const Variant variants[];
 extern const int32_t variant_count;
 
-// Index of the variant that a call with this configuration and device of x runs, or a failure that lists the good names.
+// Index of the variant that a call with this configuration and device of x runs, or a failure that
+// lists the good names.
 halnorm_status choose_variant(const halnorm_config &config, halnorm_device device, int32_t *index);
 
 }  // namespace halnorm

@@ -32,8 +32,10 @@ struct Call {
 
 void normalize_task(void *argument, int64_t index) {
     Call &call = *static_cast<Call *>(argument);
-    const int code = run_normalize(call.plan, call.x, call.y, call.plan.apply_slice(index), call.coefficients);
-    if (code != 0) call.code.store(code, std::memory_order_relaxed);
+    const int code =
+        run_normalize(call.plan, call.x, call.y, call.plan.apply_slice(index), call.coefficients);
+    if (code != 0)
+        call.code.store(code, std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -43,9 +45,10 @@ using namespace halnorm;
 
 extern "C" {
 
-halnorm_status halnorm_forward_inference_workspace(const halnorm_config *config, const halnorm_tensor *x,
-                                                   size_t *bytes) {
-    if (bytes == nullptr) return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
+halnorm_status halnorm_forward_inference_workspace(const halnorm_config *config,
+                                                   const halnorm_tensor *x, size_t *bytes) {
+    if (bytes == nullptr)
+        return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
     Plan plan;
     HALNORM_TRY(make_plan(config, x, nullptr, false, &plan));
     Workspace workspace(nullptr, 0);
@@ -54,15 +57,19 @@ halnorm_status halnorm_forward_inference_workspace(const halnorm_config *config,
     return HALNORM_OK;
 }
 
-halnorm_status halnorm_forward_inference(const halnorm_config *config, const halnorm_tensor *x, const void *gamma,
-                                         const void *beta, const void *moving_mean, const void *moving_variance,
-                                         const halnorm_tensor *y, void *workspace, size_t workspace_bytes) {
-    if (y == nullptr) return Failure(HALNORM_ERROR_NULL) << "y: was NULL, should point to a halnorm_tensor";
+halnorm_status halnorm_forward_inference(const halnorm_config *config, const halnorm_tensor *x,
+                                         const void *gamma, const void *beta,
+                                         const void *moving_mean, const void *moving_variance,
+                                         const halnorm_tensor *y, void *workspace,
+                                         size_t workspace_bytes) {
+    if (y == nullptr)
+        return Failure(HALNORM_ERROR_NULL) << "y: was NULL, should point to a halnorm_tensor";
     Plan plan;
     HALNORM_TRY(make_plan(config, x, y, true, &plan));
     if (moving_mean == nullptr || moving_variance == nullptr) {
-        return Failure(HALNORM_ERROR_NULL) << (moving_mean == nullptr ? "moving_mean" : "moving_variance")
-                                           << ": was NULL, should point to num_channels values";
+        return Failure(HALNORM_ERROR_NULL)
+               << (moving_mean == nullptr ? "moving_mean" : "moving_variance")
+               << ": was NULL, should point to num_channels values";
     }
     const size_t element = plan.element(), array = static_cast<size_t>(plan.channels()) * element;
     enum { at_x, at_y, at_gamma, at_beta, at_mean, at_variance, at_workspace, count };
@@ -76,7 +83,8 @@ halnorm_status halnorm_forward_inference(const halnorm_config *config, const hal
         {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes, 1, true},
     };
     HALNORM_TRY(check_ranges(ranges, count, at_x, at_y, same_strides(*x, *y)));
-    if (plan.reduce.empty()) return kernel_status(plan, 0);
+    if (plan.reduce.empty())
+        return kernel_status(plan, 0);
     Workspace lent(workspace, workspace_bytes);
     take_pieces(plan, lent);
     HALNORM_TRY(lent.check());
@@ -87,9 +95,10 @@ halnorm_status halnorm_forward_inference(const halnorm_config *config, const hal
     Workspace pieces(at(at_workspace), workspace_bytes);
     const Pieces p = take_pieces(plan, pieces);
     const int code = run_moving_coefficients(plan, given_or_filled(plan, at(at_gamma), p.gamma, 1),
-                                             given_or_filled(plan, at(at_beta), p.beta, 0), at(at_mean), at(at_variance),
-                                             p.coefficients);
-    if (code != 0) return device.end(code);
+                                             given_or_filled(plan, at(at_beta), p.beta, 0),
+                                             at(at_mean), at(at_variance), p.coefficients);
+    if (code != 0)
+        return device.end(code);
     Call call{plan, at(at_x), at(at_y), p.coefficients};
     parallel_for(*config, plan.elements(), plan.apply_tasks(), normalize_task, &call);
     return device.end(call.code.load(std::memory_order_relaxed));

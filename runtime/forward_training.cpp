@@ -20,9 +20,11 @@ Pieces take_pieces(const Plan &plan, Workspace &workspace) {
     const size_t channels = static_cast<size_t>(plan.channels()), bytes = channels * plan.element();
     Pieces p;
     p.sums = take_sums(plan, workspace);
-    for (double **array : {&p.mean, &p.m2, &p.excess, &p.inv_std}) *array = workspace.take<double>(channels * sizeof(double));
+    for (double **array : {&p.mean, &p.m2, &p.excess, &p.inv_std})
+        *array = workspace.take<double>(channels * sizeof(double));
     p.coefficients = take_coefficients(plan, workspace);
-    for (void **array : {&p.gamma, &p.beta, &p.moving_mean, &p.moving_variance}) *array = workspace.take(bytes);
+    for (void **array : {&p.gamma, &p.beta, &p.moving_mean, &p.moving_variance})
+        *array = workspace.take(bytes);
     return p;
 }
 
@@ -37,7 +39,8 @@ struct Call {
     std::atomic<int> code{0};
 
     void note(int result) {
-        if (result != 0) code.store(result, std::memory_order_relaxed);
+        if (result != 0)
+            code.store(result, std::memory_order_relaxed);
     }
 };
 
@@ -46,15 +49,19 @@ void channel_task(void *argument, int64_t index) {
     Call &call = *static_cast<Call *>(argument);
     const Slice slice = call.plan.reduce_slice(index);
     int code = reduce_slice(call.plan, call.x, slice, call.sums, call.moments);
-    if (code == 0) code = run_batch_coefficients(call.plan, slice.c, slice.channels, call.batch, call.coefficients);
+    if (code == 0)
+        code = run_batch_coefficients(call.plan, slice.c, slice.channels, call.batch,
+                                      call.coefficients);
     const Slice all = call.plan.apply_all(slice.c, slice.channels);
-    if (code == 0) code = run_normalize(call.plan, call.x, call.y, all, call.coefficients);
+    if (code == 0)
+        code = run_normalize(call.plan, call.x, call.y, all, call.coefficients);
     call.note(code);
 }
 
 void normalize_task(void *argument, int64_t index) {
     Call &call = *static_cast<Call *>(argument);
-    call.note(run_normalize(call.plan, call.x, call.y, call.plan.apply_slice(index), call.coefficients));
+    call.note(
+        run_normalize(call.plan, call.x, call.y, call.plan.apply_slice(index), call.coefficients));
 }
 
 int run(Call &call) {
@@ -63,8 +70,10 @@ int run(Call &call) {
         parallel_for(*plan.config, plan.elements(), plan.reduce_tasks(), channel_task, &call);
     } else {
         int code = reduce_all(plan, call.x, call.sums, call.moments);
-        if (code == 0) code = run_batch_coefficients(plan, 0, plan.channels(), call.batch, call.coefficients);
-        if (code != 0) return code;
+        if (code == 0)
+            code = run_batch_coefficients(plan, 0, plan.channels(), call.batch, call.coefficients);
+        if (code != 0)
+            return code;
         parallel_for(*plan.config, plan.elements(), plan.apply_tasks(), normalize_task, &call);
     }
     return call.code.load(std::memory_order_relaxed);
@@ -77,8 +86,10 @@ using namespace halnorm;
 
 extern "C" {
 
-halnorm_status halnorm_forward_training_workspace(const halnorm_config *config, const halnorm_tensor *x, size_t *bytes) {
-    if (bytes == nullptr) return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
+halnorm_status halnorm_forward_training_workspace(const halnorm_config *config,
+                                                  const halnorm_tensor *x, size_t *bytes) {
+    if (bytes == nullptr)
+        return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
     Plan plan;
     HALNORM_TRY(make_plan(config, x, nullptr, false, &plan));
     Workspace workspace(nullptr, 0);
@@ -87,24 +98,40 @@ halnorm_status halnorm_forward_training_workspace(const halnorm_config *config, 
     return HALNORM_OK;
 }
 
-halnorm_status halnorm_forward_training(const halnorm_config *config, const halnorm_tensor *x, const void *gamma,
-                                        const void *beta, void *moving_mean, void *moving_variance,
-                                        const halnorm_tensor *y, double *saved_mean, double *saved_inv_std,
-                                        void *workspace, size_t workspace_bytes) {
-    if (y == nullptr) return Failure(HALNORM_ERROR_NULL) << "y: was NULL, should point to a halnorm_tensor";
+halnorm_status halnorm_forward_training(const halnorm_config *config, const halnorm_tensor *x,
+                                        const void *gamma, const void *beta, void *moving_mean,
+                                        void *moving_variance, const halnorm_tensor *y,
+                                        double *saved_mean, double *saved_inv_std, void *workspace,
+                                        size_t workspace_bytes) {
+    if (y == nullptr)
+        return Failure(HALNORM_ERROR_NULL) << "y: was NULL, should point to a halnorm_tensor";
     Plan plan;
     HALNORM_TRY(make_plan(config, x, y, true, &plan));
     if ((moving_mean == nullptr) != (moving_variance == nullptr)) {
-        return Failure(HALNORM_ERROR_NULL) << (moving_mean == nullptr ? "moving_mean" : "moving_variance")
-                                           << ": was NULL, should be given as the other moving statistic is";
+        return Failure(HALNORM_ERROR_NULL)
+               << (moving_mean == nullptr ? "moving_mean" : "moving_variance")
+               << ": was NULL, should be given as the other moving statistic is";
     }
     if ((saved_mean == nullptr) != (saved_inv_std == nullptr)) {
-        return Failure(HALNORM_ERROR_NULL) << (saved_mean == nullptr ? "saved_mean" : "saved_inv_std")
-                                           << ": was NULL, should be given as the other saved value is";
+        return Failure(HALNORM_ERROR_NULL)
+               << (saved_mean == nullptr ? "saved_mean" : "saved_inv_std")
+               << ": was NULL, should be given as the other saved value is";
     }
     const size_t channels = static_cast<size_t>(plan.channels());
-    const size_t element = plan.element(), array = channels * element, doubles = channels * sizeof(double);
-    enum { at_x, at_y, at_gamma, at_beta, at_mean, at_variance, at_saved_mean, at_saved_inv_std, at_workspace, count };
+    const size_t element = plan.element(), array = channels * element,
+                 doubles = channels * sizeof(double);
+    enum {
+        at_x,
+        at_y,
+        at_gamma,
+        at_beta,
+        at_mean,
+        at_variance,
+        at_saved_mean,
+        at_saved_inv_std,
+        at_workspace,
+        count
+    };
     Range ranges[count] = {
         range_of("x", *x, false),
         range_of("y", *y, true),
@@ -119,7 +146,8 @@ halnorm_status halnorm_forward_training(const halnorm_config *config, const haln
     HALNORM_TRY(check_ranges(ranges, count, at_x, at_y, same_strides(*x, *y)));
     Workspace lent(workspace, workspace_bytes);
     take_pieces(plan, lent);
-    if (!plan.reduce.empty()) HALNORM_TRY(lent.check());
+    if (!plan.reduce.empty())
+        HALNORM_TRY(lent.check());
 
     DeviceCall device(plan);
     HALNORM_TRY(device.begin(x->device, ranges, count, at_workspace));
@@ -133,19 +161,21 @@ halnorm_status halnorm_forward_training(const halnorm_config *config, const haln
             fill_doubles(plan, doubles_at(at_saved_mean), 0);
             fill_doubles(plan, doubles_at(at_saved_inv_std), 0);
         }
-        if (plan.reduce.empty()) return device.end(0);
+        if (plan.reduce.empty())
+            return device.end(0);
         identity_coefficients(plan, p.coefficients);
-        return device.end(
-            run_normalize(plan, at(at_x), at(at_y), plan.apply_all(0, plan.apply.width()), p.coefficients));
+        return device.end(run_normalize(plan, at(at_x), at(at_y),
+                                        plan.apply_all(0, plan.apply.width()), p.coefficients));
     }
     double *const mean = saved_mean != nullptr ? doubles_at(at_saved_mean) : p.mean;
-    const BatchArrays batch = {mean,
-                               p.m2,
-                               given_or_filled(plan, at(at_gamma), p.gamma, 1),
-                               given_or_filled(plan, at(at_beta), p.beta, 0),
-                               const_cast<void *>(given_or_filled(plan, at(at_mean), p.moving_mean, 0)),
-                               const_cast<void *>(given_or_filled(plan, at(at_variance), p.moving_variance, 1)),
-                               saved_inv_std != nullptr ? doubles_at(at_saved_inv_std) : p.inv_std};
+    const BatchArrays batch = {
+        mean,
+        p.m2,
+        given_or_filled(plan, at(at_gamma), p.gamma, 1),
+        given_or_filled(plan, at(at_beta), p.beta, 0),
+        const_cast<void *>(given_or_filled(plan, at(at_mean), p.moving_mean, 0)),
+        const_cast<void *>(given_or_filled(plan, at(at_variance), p.moving_variance, 1)),
+        saved_inv_std != nullptr ? doubles_at(at_saved_inv_std) : p.inv_std};
     Call call{plan, at(at_x), at(at_y), p.sums, {mean, p.m2, p.excess}, batch, p.coefficients};
     return device.end(run(call));
 }

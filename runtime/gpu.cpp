@@ -15,7 +15,8 @@ std::atomic<const GpuModule *> enabled{nullptr};
 
 const GpuDriver *driver_of(VariantDevice device) {
     const GpuModule *gpu = enabled.load(std::memory_order_acquire);
-    if (gpu == nullptr || device == VariantDevice::cpu) return nullptr;
+    if (gpu == nullptr || device == VariantDevice::cpu)
+        return nullptr;
     return device == VariantDevice::cuda ? gpu->cuda : gpu->opencl;
 }
 

@@ -20,7 +20,8 @@ void enable_gpu(const GpuModule *gpu);
 // Of a variant that runs on a device, and so of an enabled module.
 const GpuKernels *enabled_gpu_kernels();
 
-// nullptr if tensors can be normalized on the device; otherwise why not, in static memory. Probes once.
+// nullptr if tensors can be normalized on the device; otherwise why not, in static memory. Probes
+// once.
 const char *why_no_device(VariantDevice device);
 
 // Describes device memory at `address` to a kernel.

@@ -1,4 +1,5 @@
-// The only place that refers to the kernels for GPUs and to their drivers: a program that does not call this links neither.
+// The only place that refers to the kernels for GPUs and to their drivers: a program that does not
+// call this links neither.
 #include "gpu.h"
 #include "gpu_driver.h"
 

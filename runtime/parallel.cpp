@@ -3,12 +3,14 @@
 namespace halnorm {
 namespace {
 
-// Waking the pool's threads costs some ten microseconds, which is what one core needs for about this many elements.
+// Waking the pool's threads costs some ten microseconds, which is what one core needs for about
+// this many elements.
 constexpr int64_t serial_elements = 64 * 1024;
 
 }  // namespace
 
-void parallel_for(const halnorm_config &config, int64_t elements, int64_t tasks, Task task, void *argument) {
+void parallel_for(const halnorm_config &config, int64_t elements, int64_t tasks, Task task,
+                  void *argument) {
     const bool small = tasks <= 1 || elements < serial_elements;
     if (!small && config.executor != nullptr) {
         config.executor->parallel_for(config.executor->context, tasks, task, argument);
@@ -20,7 +22,8 @@ void parallel_for(const halnorm_config &config, int64_t elements, int64_t tasks,
         return;
     }
 #endif
-    for (int64_t i = 0; i < tasks; i++) task(argument, i);
+    for (int64_t i = 0; i < tasks; i++)
+        task(argument, i);
 }
 
 }  // namespace halnorm

@@ -6,11 +6,12 @@
 namespace halnorm {
 namespace {
 
-// A group of channels that goes through all stages should stay in L2 beside what else lives there; the smallest L2 that
-// matters is 128 KB (Cortex-A55).
+// A group of channels that goes through all stages should stay in L2 beside what else lives there;
+// the smallest L2 that matters is 128 KB (Cortex-A55).
 constexpr int64_t group_bytes = 128 * 1024;
 
-// Elements of one call of `normalize`: long enough that the call costs nothing, short enough to share among threads.
+// Elements of one call of `normalize`: long enough that the call costs nothing, short enough to
+// share among threads.
 constexpr int64_t apply_elements = 64 * 1024;
 
 // A float32 accumulator takes about this many addends before a double does; see docs/numerics.md.
@@ -30,20 +31,24 @@ int64_t gcd(int64_t a, int64_t b) {
     return b == 0 ? a : gcd(b, a % b);
 }
 
-// Rows of C channels are seen as rows of f * C where C alone leaves most of a vector empty. f divides the number of rows.
-// Measured on NHWC float32: rows of 128 k elements first, then 64 k, then 16 k; 1024 at most. In tiny tensors a merge of
-// many folds costs more than it saves: 64 at most, and any multiple of C.
+// Rows of C channels are seen as rows of f * C where C alone leaves most of a vector empty. f
+// divides the number of rows. Measured on NHWC float32: rows of 128 k elements first, then 64 k,
+// then 16 k; 1024 at most. In tiny tensors a merge of many folds costs more than it saves: 64 at
+// most, and any multiple of C.
 int64_t choose_fold(int64_t channels, int64_t rows) {
-    if (channels % 64 == 0) return 1;
+    if (channels % 64 == 0)
+        return 1;
     const bool tiny = channels * rows < 4096;
     const int64_t widest = tiny ? 64 : 1024;
     const int64_t step = tiny ? 1 : 16 / gcd(channels, 16);
     int64_t best = 1, best_unit = 0;
     for (int64_t f = step; f * channels <= widest; f += step) {
-        if (rows % f != 0) continue;
+        if (rows % f != 0)
+            continue;
         const int64_t w = f * channels;
         const int64_t unit = tiny ? w : w % 128 == 0 ? 128 : w % 64 == 0 ? 64 : 16;
-        if (unit > best_unit) best = f, best_unit = unit;
+        if (unit > best_unit)
+            best = f, best_unit = unit;
     }
     return best;
 }
@@ -54,19 +59,23 @@ bool can_fold(const Region &r) {
            contiguous(r.c.stride_x, r.n.stride_x) && contiguous(r.c.stride_y, r.n.stride_y);
 }
 
-// Rows of up to 512 elements are not cut. Longer ones are cut into chunks of up to 1024 such that little remains.
+// Rows of up to 512 elements are not cut. Longer ones are cut into chunks of up to 1024 such that
+// little remains.
 int64_t choose_chunk_s(int64_t s) {
-    if (s <= 512) return 9 * chunk_unit;
+    if (s <= 512)
+        return 9 * chunk_unit;
     int64_t best = 0;
     for (int64_t units = 16; units >= 7; units--) {
         const int64_t chunk = units * chunk_unit;
-        if (chunk <= s && (best == 0 || s % chunk < s % best)) best = chunk;
+        if (chunk <= s && (best == 0 || s % chunk < s % best))
+            best = chunk;
     }
     return best;
 }
 
 void fold_rows(Region *r) {
-    if (!can_fold(*r)) return;
+    if (!can_fold(*r))
+        return;
     r->fold = choose_fold(r->c.extent, r->n.extent);
     r->n = {r->n.extent / r->fold, r->n.stride_x * r->fold, r->n.stride_y * r->fold};
     r->c.extent *= r->fold;
@@ -76,7 +85,8 @@ void cut_reduction(Plan *plan) {
     const Region &r = plan->reduce;
     const int64_t s = r.s.extent, n = r.n.extent, element = static_cast<int64_t>(plan->element());
     plan->group = clamp(group_bytes / (s * n * element), 1, r.width());
-    if (plan->group > 16) plan->group -= plan->group % 16;
+    if (plan->group > 16)
+        plan->group -= plan->group % 16;
 
     // Few and large channels would keep most threads idle and do not fit the cache anyway.
     const bool few = r.width() < 16 && plan->group == 1 && n >= 16;
@@ -95,23 +105,30 @@ void cut_reduction(Plan *plan) {
     plan->blocks = ceil_div(n, plan->block_n);
 }
 
-// A GPU takes the whole tensor in one task. A block of threads has eight chunks (schedules/cuda.cpp), which is all the rows
-// of a block; with about 1024 of them the whole device works.
+// A GPU takes the whole tensor in one task. A block of threads has eight chunks
+// (schedules/cuda.cpp), which is all the rows of a block; with about 1024 of them the whole device
+// works.
 constexpr int64_t gpu_depth = 8, gpu_warp = 32, gpu_blocks = 1024;
 constexpr int64_t gpu_grid_most = 65535;  // blocks in the second dimension of a grid
 
-// One long row per channel is cut into rows, which are what is shared out: a multiple of four if that can be.
+// One long row per channel is cut into rows, which are what is shared out: a multiple of four if
+// that can be.
 void cut_single_rows(Region *r) {
-    if (r->layout != kernel_nchw || r->n.extent != 1) return;
+    if (r->layout != kernel_nchw || r->n.extent != 1)
+        return;
     int64_t best = 0;
     for (int64_t row = 128; row <= 1024 && row < r->s.extent; row++) {
-        if (r->s.extent % row != 0) continue;
-        if (best == 0) best = row;
-        if (r->s.extent / row % 4 != 0) continue;
+        if (r->s.extent % row != 0)
+            continue;
+        if (best == 0)
+            best = row;
+        if (r->s.extent / row % 4 != 0)
+            continue;
         best = row;
         break;
     }
-    if (best == 0) return;
+    if (best == 0)
+        return;
     r->n = {r->s.extent / best, best, best};
     r->s.extent = best;
 }
@@ -119,9 +136,11 @@ void cut_single_rows(Region *r) {
 // Eight chunks of a row of s elements at a time, a warp each; what remains is left to one warp.
 int64_t choose_gpu_chunk_s(int64_t s) {
     int64_t best = 0, best_time = 0;
-    for (int64_t chunk = 4 * chunk_unit; chunk <= 16 * chunk_unit && chunk <= s; chunk += chunk_unit) {
+    for (int64_t chunk = 4 * chunk_unit; chunk <= 16 * chunk_unit && chunk <= s;
+         chunk += chunk_unit) {
         const int64_t time = ceil_div(s / chunk, gpu_depth) * chunk + s % chunk;
-        if (best == 0 || time <= best_time) best = chunk, best_time = time;
+        if (best == 0 || time <= best_time)
+            best = chunk, best_time = time;
     }
     return best;
 }
@@ -136,14 +155,17 @@ void cut_gpu_reduction(Plan *plan) {
     } else if (r.layout == kernel_nchw) {
         plan->chunk_s = (s / chunk_unit + 1) * chunk_unit;
         const int64_t rows = clamp(s * n * r.width() / gpu_blocks / gpu_depth, 256, 1024) / s;
-        // Shifts are means of neighbours in a row, and worse where there are few: fewer numbers of larger size are added.
+        // Shifts are means of neighbours in a row, and worse where there are few: fewer numbers of
+        // larger size are added.
         const int64_t addends = s < 8 ? accumulator_addends / 8 : accumulator_addends;
         plan->chunk_n = clamp(rows, 1, clamp(addends / ceil_div(s, gpu_warp), 1, n));
     } else {
         plan->chunk_s = accumulator_addends;
         const int64_t rest = s % plan->chunk_s;
-        plan->chunk_n = clamp(n * ceil_div(r.width(), gpu_warp) / gpu_blocks / gpu_depth, 4, accumulator_addends);
-        if (rest > 1) plan->chunk_n = clamp(accumulator_addends / rest, 1, plan->chunk_n);
+        plan->chunk_n = clamp(n * ceil_div(r.width(), gpu_warp) / gpu_blocks / gpu_depth, 4,
+                              accumulator_addends);
+        if (rest > 1)
+            plan->chunk_n = clamp(accumulator_addends / rest, 1, plan->chunk_n);
     }
     plan->block_n = clamp(cut ? 1 : gpu_depth * plan->chunk_n, ceil_div(n, gpu_grid_most), n);
     plan->blocks = ceil_div(n, plan->block_n);
@@ -152,35 +174,41 @@ void cut_gpu_reduction(Plan *plan) {
 }
 
 halnorm_status check_config(const halnorm_config *config) {
-    if (config == nullptr) return Failure(HALNORM_ERROR_NULL) << "config: was NULL, should point to a halnorm_config";
+    if (config == nullptr)
+        return Failure(HALNORM_ERROR_NULL) << "config: was NULL, should point to a halnorm_config";
     const halnorm_config &c = *config;
     if (c.num_channels < 1) {
-        return Failure(HALNORM_ERROR_PARAMETER) << "config.num_channels: was " << c.num_channels
-                                                << ", should be 1 or more";
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << "config.num_channels: was " << c.num_channels << ", should be 1 or more";
     }
     if (c.layout != HALNORM_NCHW && c.layout != HALNORM_NHWC) {
-        return Failure(HALNORM_ERROR_PARAMETER) << "config.layout: was " << static_cast<int64_t>(c.layout)
-                                                << ", should be HALNORM_NCHW (0) or HALNORM_NHWC (1)";
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << "config.layout: was " << static_cast<int64_t>(c.layout)
+               << ", should be HALNORM_NCHW (0) or HALNORM_NHWC (1)";
     }
     if (!(c.momentum - c.momentum == 0)) {
-        return Failure(HALNORM_ERROR_PARAMETER) << "config.momentum: was " << c.momentum << ", should be finite";
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << "config.momentum: was " << c.momentum << ", should be finite";
     }
     if (!(c.epsilon - c.epsilon == 0) || c.epsilon < 0) {
-        return Failure(HALNORM_ERROR_PARAMETER) << "config.epsilon: was " << c.epsilon
-                                                << ", should be finite and 0 or more";
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << "config.epsilon: was " << c.epsilon << ", should be finite and 0 or more";
     }
     if (c.moving_variance_estimator != HALNORM_VARIANCE_POPULATION &&
         c.moving_variance_estimator != HALNORM_VARIANCE_SAMPLE) {
         return Failure(HALNORM_ERROR_PARAMETER)
-               << "config.moving_variance_estimator: was " << static_cast<int64_t>(c.moving_variance_estimator)
+               << "config.moving_variance_estimator: was "
+               << static_cast<int64_t>(c.moving_variance_estimator)
                << ", should be HALNORM_VARIANCE_POPULATION (0) or HALNORM_VARIANCE_SAMPLE (1)";
     }
     if (c.threads < 0) {
-        return Failure(HALNORM_ERROR_PARAMETER) << "config.threads: was " << static_cast<int64_t>(c.threads)
-                                                << ", should be 0 (all cores) or more";
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << "config.threads: was " << static_cast<int64_t>(c.threads)
+               << ", should be 0 (all cores) or more";
     }
     if (c.executor != nullptr && c.executor->parallel_for == nullptr) {
-        return Failure(HALNORM_ERROR_NULL) << "config.executor->parallel_for: was NULL, should be a function";
+        return Failure(HALNORM_ERROR_NULL)
+               << "config.executor->parallel_for: was NULL, should be a function";
     }
     return HALNORM_OK;
 }
@@ -202,7 +230,8 @@ Slice Plan::reduce_slice(int64_t task) const {
 
 // Cut along rows first and then, in NCHW, along channels: the order of memory.
 int64_t Plan::apply_tasks() const {
-    if (device != VariantDevice::cpu) return 1;
+    if (device != VariantDevice::cpu)
+        return 1;
     const int64_t row = apply.s.extent * apply.width();
     if (apply.layout == kernel_nchw && row > apply_elements) {
         const int64_t cut = clamp(apply_elements / apply.s.extent, 1, apply.width());
@@ -212,7 +241,8 @@ int64_t Plan::apply_tasks() const {
 }
 
 Slice Plan::apply_slice(int64_t task) const {
-    if (device != VariantDevice::cpu) return apply_all(0, apply.width());
+    if (device != VariantDevice::cpu)
+        return apply_all(0, apply.width());
     const int64_t row = apply.s.extent * apply.width();
     if (apply.layout == kernel_nchw && row > apply_elements) {
         const int64_t cut = clamp(apply_elements / apply.s.extent, 1, apply.width());
@@ -229,8 +259,8 @@ Slice Plan::apply_all(int64_t c, int64_t some_channels) const {
     return {c, some_channels, 0, apply.n.extent};
 }
 
-halnorm_status make_plan(const halnorm_config *config, const halnorm_tensor *x, const halnorm_tensor *y, bool with_data,
-                         Plan *plan) {
+halnorm_status make_plan(const halnorm_config *config, const halnorm_tensor *x,
+                         const halnorm_tensor *y, bool with_data, Plan *plan) {
     HALNORM_TRY(check_config(config));
     plan->config = config;
     HALNORM_TRY(activation_scalars(*config, &plan->activation));
@@ -261,18 +291,20 @@ halnorm_status make_plan(const halnorm_config *config, const halnorm_tensor *x, 
 }
 
 halnorm_status Workspace::check() const {
-    if (used_ == 0) return HALNORM_OK;
+    if (used_ == 0)
+        return HALNORM_OK;
     if (memory_ == nullptr) {
-        return Failure(HALNORM_ERROR_WORKSPACE) << "workspace: was NULL, should be " << static_cast<int64_t>(used_)
-                                                << " bytes";
+        return Failure(HALNORM_ERROR_WORKSPACE)
+               << "workspace: was NULL, should be " << static_cast<int64_t>(used_) << " bytes";
     }
     if (reinterpret_cast<uintptr_t>(memory_) % HALNORM_WORKSPACE_ALIGNMENT != 0) {
         return Failure(HALNORM_ERROR_WORKSPACE) << "workspace: was not a multiple of "
                                                 << int64_t{HALNORM_WORKSPACE_ALIGNMENT} << " bytes";
     }
     if (bytes_ < used_) {
-        return Failure(HALNORM_ERROR_WORKSPACE) << "workspace_bytes: was " << static_cast<int64_t>(bytes_)
-                                                << ", should be " << static_cast<int64_t>(used_) << " or more";
+        return Failure(HALNORM_ERROR_WORKSPACE)
+               << "workspace_bytes: was " << static_cast<int64_t>(bytes_) << ", should be "
+               << static_cast<int64_t>(used_) << " or more";
     }
     return HALNORM_OK;
 }

@@ -1,5 +1,5 @@
-// How one call is cut into kernel calls. Everything here follows from shapes alone, never from the number of threads, so
-// results do not depend on it.
+// How one call is cut into kernel calls. Everything here follows from shapes alone, never from the
+// number of threads, so results do not depend on it.
 #pragma once
 
 #include "dispatch.h"
@@ -29,13 +29,15 @@ struct Plan {
 
     // Reduction: blocks of block_n rows; within a block, chunks (see generators/stages.h).
     int64_t block_n, blocks, chunk_s, chunk_n;
-    // true: a task takes a group of channels through all stages while they are in cache. false: one task per block, all
-    // channels, with the merge between two sweeps.
+    // true: a task takes a group of channels through all stages while they are in cache. false: one
+    // task per block, all channels, with the merge between two sweeps.
     bool by_channel;
     int64_t group;  // channels per task where by_channel
 
     int64_t channels() const { return config->num_channels; }
-    int64_t count() const { return reduce.s.extent * reduce.n.extent * reduce.fold; }  // elements per channel
+    int64_t count() const {
+        return reduce.s.extent * reduce.n.extent * reduce.fold;
+    }  // elements per channel
     int64_t elements() const { return count() * channels(); }
     size_t element() const { return size_of(dtype); }
 
@@ -47,8 +49,8 @@ struct Plan {
 };
 
 // Checks the configuration and the tensors, chooses the variant and cuts the work.
-halnorm_status make_plan(const halnorm_config *config, const halnorm_tensor *x, const halnorm_tensor *y, bool with_data,
-                         Plan *plan);
+halnorm_status make_plan(const halnorm_config *config, const halnorm_tensor *x,
+                         const halnorm_tensor *y, bool with_data, Plan *plan);
 
 // The caller's workspace, handed out piece by piece. With no memory it only counts.
 class Workspace {
@@ -58,7 +60,8 @@ public:
     template<typename T = void>
     T *take(size_t bytes) {
         char *piece = memory_ != nullptr && used_ + bytes <= bytes_ ? memory_ + used_ : nullptr;
-        used_ += (bytes + HALNORM_WORKSPACE_ALIGNMENT - 1) / HALNORM_WORKSPACE_ALIGNMENT * HALNORM_WORKSPACE_ALIGNMENT;
+        used_ += (bytes + HALNORM_WORKSPACE_ALIGNMENT - 1) / HALNORM_WORKSPACE_ALIGNMENT *
+                 HALNORM_WORKSPACE_ALIGNMENT;
         return static_cast<T *>(static_cast<void *>(piece));
     }
     size_t used() const { return used_; }

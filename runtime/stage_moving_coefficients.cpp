@@ -2,16 +2,24 @@
 
 namespace halnorm {
 
-int run_moving_coefficients(const Plan &plan, const void *gamma, const void *beta, const void *moving_mean,
-                            const void *moving_variance, const Coefficients &coefficients) {
-    const auto view = [&](const void *data) { return array_view(plan, plan.dtype, data, 0, plan.channels()); };
-    View<1> g = view(gamma), b = view(beta), mean = view(moving_mean), variance = view(moving_variance);
-    View<1> center = view(coefficients.center), scale = view(coefficients.scale), offset = view(coefficients.offset);
-    const MovingCoefficientsRow &row = row_of(plan, moving_coefficients_kernels, &GpuKernels::moving_coefficients);
+int run_moving_coefficients(const Plan &plan, const void *gamma, const void *beta,
+                            const void *moving_mean, const void *moving_variance,
+                            const Coefficients &coefficients) {
+    const auto view = [&](const void *data) {
+        return array_view(plan, plan.dtype, data, 0, plan.channels());
+    };
+    View<1> g = view(gamma), b = view(beta), mean = view(moving_mean),
+            variance = view(moving_variance);
+    View<1> center = view(coefficients.center), scale = view(coefficients.scale),
+            offset = view(coefficients.offset);
+    const MovingCoefficientsRow &row =
+        row_of(plan, moving_coefficients_kernels, &GpuKernels::moving_coefficients);
     const MovingCoefficientsKernel kernel = plan.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32;
-    const int code = kernel(&g, &b, &mean, &variance, plan.config->epsilon, plan.activation.prescale,
-                            plan.activation.preshift, &center, &scale, &offset);
-    if (code == 0) repeat_coefficients(plan, coefficients);
+    const int code =
+        kernel(&g, &b, &mean, &variance, plan.config->epsilon, plan.activation.prescale,
+               plan.activation.preshift, &center, &scale, &offset);
+    if (code == 0)
+        repeat_coefficients(plan, coefficients);
     return code;
 }
 

@@ -7,19 +7,22 @@
 namespace halnorm {
 namespace {
 
-View<2> sums_view(const Plan &plan, halnorm_dtype dtype, const void *data, int64_t c, int64_t channels, int64_t block,
-                  int64_t blocks) {
+View<2> sums_view(const Plan &plan, halnorm_dtype dtype, const void *data, int64_t c,
+                  int64_t channels, int64_t block, int64_t blocks) {
     return View<2>(plan, dtype, data, {{c, channels, 1}, {block, blocks, plan.reduce.width()}});
 }
 
 // The blocks of a slice. Blocks count from the first row of x, so kernels are shown all rows of x.
 struct Blocks {
-    Blocks(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums) :
-        first(slice.n / plan.block_n), count((slice.rows + plan.block_n - 1) / plan.block_n),
-        in(tensor_view(plan, plan.reduce, x, {slice.c, slice.channels, 0, plan.reduce.n.extent}, &Axis::stride_x)),
-        shift(sums_view(plan, plan.reduce.dtype, sums.shift, slice.c, slice.channels, first, count)),
-        sum1(sums_view(plan, HALNORM_FLOAT64, sums.sum1, slice.c, slice.channels, first, count)),
-        sum2(sums_view(plan, HALNORM_FLOAT64, sums.sum2, slice.c, slice.channels, first, count)) {}
+    Blocks(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums)
+        : first(slice.n / plan.block_n), count((slice.rows + plan.block_n - 1) / plan.block_n),
+          in(tensor_view(plan, plan.reduce, x, {slice.c, slice.channels, 0, plan.reduce.n.extent},
+                         &Axis::stride_x)),
+          shift(sums_view(plan, plan.reduce.dtype, sums.shift, slice.c, slice.channels, first,
+                          count)),
+          sum1(sums_view(plan, HALNORM_FLOAT64, sums.sum1, slice.c, slice.channels, first, count)),
+          sum2(sums_view(plan, HALNORM_FLOAT64, sums.sum2, slice.c, slice.channels, first, count)) {
+    }
     int64_t first, count;
     View<3> in;
     View<2> shift, sum1, sum2;
@@ -28,19 +31,23 @@ struct Blocks {
 int run_shift(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums) {
     Blocks b(plan, x, slice, sums);
     const ShiftRow &row = row_of(plan, shift_kernels, &GpuKernels::shift);
-    const ShiftKernel kernel = (plan.reduce.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)[plan.reduce.layout];
+    const ShiftKernel kernel =
+        (plan.reduce.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)[plan.reduce.layout];
     return kernel(&b.in, static_cast<int32_t>(plan.block_n), &b.shift);
 }
 
 int run_sums(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums) {
     Blocks b(plan, x, slice, sums);
     const SumsRow &row = row_of(plan, sums_kernels, &GpuKernels::sums);
-    const SumsKernel kernel = (plan.reduce.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)[plan.reduce.layout];
-    return kernel(&b.in, &b.shift, static_cast<int32_t>(plan.block_n), static_cast<int32_t>(plan.chunk_s),
-                  static_cast<int32_t>(plan.chunk_n), &b.sum1, &b.sum2);
+    const SumsKernel kernel =
+        (plan.reduce.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)[plan.reduce.layout];
+    return kernel(&b.in, &b.shift, static_cast<int32_t>(plan.block_n),
+                  static_cast<int32_t>(plan.chunk_s), static_cast<int32_t>(plan.chunk_n), &b.sum1,
+                  &b.sum2);
 }
 
-int run_merge(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &sums, const Moments &moments) {
+int run_merge(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &sums,
+              const Moments &moments) {
     const int64_t width = plan.reduce.fold == 1 ? channels : plan.reduce.width();
     const auto view = [&](halnorm_dtype dtype, const void *data) {
         return sums_view(plan, dtype, data, c, width, 0, plan.blocks);
@@ -66,13 +73,17 @@ void set_shift(const Plan &plan, void *shift, int64_t c, double mean) {
     }
 }
 
-// Shifts of the channels whose sums of squares are more than twice their M2 become their means. No other channel is
-// touched: summed again it has the same bits, so a channel's result never depends on its neighbours.
-bool recenter(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &sums, const Moments &moments) {
-    if (plan.device != VariantDevice::cpu) return false;  // the numbers are on the device
+// Shifts of the channels whose sums of squares are more than twice their M2 become their means. No
+// other channel is touched: summed again it has the same bits, so a channel's result never depends
+// on its neighbours.
+bool recenter(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &sums,
+              const Moments &moments) {
+    if (plan.device != VariantDevice::cpu)
+        return false;  // the numbers are on the device
     bool any = false;
     for (int64_t k = c; k < c + channels; k++) {
-        if (!(moments.excess[k] > moments.m2[k])) continue;
+        if (!(moments.excess[k] > moments.m2[k]))
+            continue;
         any = true;
         if (plan.reduce.dtype == HALNORM_FLOAT64) {
             set_shift<double>(plan, sums.shift, k, moments.mean[k]);
@@ -95,8 +106,10 @@ void sweep_task(void *argument, int64_t index) {
     Sweep &sweep = *static_cast<Sweep *>(argument);
     const Slice slice = sweep.plan.reduce_slice(index);
     int code = sweep.with_shift ? run_shift(sweep.plan, sweep.x, slice, sweep.sums) : 0;
-    if (code == 0) code = run_sums(sweep.plan, sweep.x, slice, sweep.sums);
-    if (code != 0) sweep.code.store(code, std::memory_order_relaxed);
+    if (code == 0)
+        code = run_sums(sweep.plan, sweep.x, slice, sweep.sums);
+    if (code != 0)
+        sweep.code.store(code, std::memory_order_relaxed);
 }
 
 int sweep_all(const Plan &plan, const void *x, const SumsArrays &sums, bool with_shift) {
@@ -116,19 +129,25 @@ SumsArrays take_sums(const Plan &plan, Workspace &workspace) {
     return sums;
 }
 
-int reduce_slice(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums, const Moments &moments) {
+int reduce_slice(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums,
+                 const Moments &moments) {
     int code = run_shift(plan, x, slice, sums);
-    if (code == 0) code = run_sums(plan, x, slice, sums);
-    if (code == 0) code = run_merge(plan, slice.c, slice.channels, sums, moments);
-    if (code != 0 || !recenter(plan, slice.c, slice.channels, sums, moments)) return code;
+    if (code == 0)
+        code = run_sums(plan, x, slice, sums);
+    if (code == 0)
+        code = run_merge(plan, slice.c, slice.channels, sums, moments);
+    if (code != 0 || !recenter(plan, slice.c, slice.channels, sums, moments))
+        return code;
     code = run_sums(plan, x, slice, sums);
     return code != 0 ? code : run_merge(plan, slice.c, slice.channels, sums, moments);
 }
 
 int reduce_all(const Plan &plan, const void *x, const SumsArrays &sums, const Moments &moments) {
     int code = sweep_all(plan, x, sums, true);
-    if (code == 0) code = run_merge(plan, 0, plan.channels(), sums, moments);
-    if (code != 0 || !recenter(plan, 0, plan.channels(), sums, moments)) return code;
+    if (code == 0)
+        code = run_merge(plan, 0, plan.channels(), sums, moments);
+    if (code != 0 || !recenter(plan, 0, plan.channels(), sums, moments))
+        return code;
     code = sweep_all(plan, x, sums, false);
     return code != 0 ? code : run_merge(plan, 0, plan.channels(), sums, moments);
 }

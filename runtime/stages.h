@@ -1,5 +1,6 @@
-// One function per stage: from a plan and a slice to a kernel call. Each lives in a file of its own, so that a program
-// links only the kernels of the pipelines that it calls. All return the kernel's status: 0, or what a device reported.
+// One function per stage: from a plan and a slice to a kernel call. Each lives in a file of its
+// own, so that a program links only the kernels of the pipelines that it calls. All return the
+// kernel's status: 0, or what a device reported.
 #pragma once
 
 #include "gpu.h"
@@ -13,7 +14,8 @@ const Row &row_of(const Plan &plan, const Row *cpu, const Row *GpuKernels::*gpu)
     return (plan.device == VariantDevice::cpu ? cpu : enabled_gpu_kernels()->*gpu)[plan.variant];
 }
 
-// Per-channel arrays between the stages; x's dtype where void. Sums are per folded channel and block.
+// Per-channel arrays between the stages; x's dtype where void. Sums are per folded channel and
+// block.
 struct SumsArrays {
     void *shift;
     double *sum1, *sum2;
@@ -34,26 +36,32 @@ struct BatchArrays {
 SumsArrays take_sums(const Plan &plan, Workspace &workspace);
 Coefficients take_coefficients(const Plan &plan, Workspace &workspace);
 
-// mean and m2 of a slice that holds all rows of its channels (where plan.by_channel), or of the whole tensor, in parallel.
-// Where a shift turns out to be so far from its channel's mean that rounding errors would grow, the channel is summed once
-// more around its mean.
-int reduce_slice(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums, const Moments &moments);
+// mean and m2 of a slice that holds all rows of its channels (where plan.by_channel), or of the
+// whole tensor, in parallel. Where a shift turns out to be so far from its channel's mean that
+// rounding errors would grow, the channel is summed once more around its mean.
+int reduce_slice(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums,
+                 const Moments &moments);
 int reduce_all(const Plan &plan, const void *x, const SumsArrays &sums, const Moments &moments);
 
-// Coefficients of channels [c, c + channels). Where rows are folded, c is 0 and they are repeated for each fold.
+// Coefficients of channels [c, c + channels). Where rows are folded, c is 0 and they are repeated
+// for each fold.
 int run_batch_coefficients(const Plan &plan, int64_t c, int64_t channels, const BatchArrays &arrays,
                            const Coefficients &coefficients);
-int run_moving_coefficients(const Plan &plan, const void *gamma, const void *beta, const void *moving_mean,
-                            const void *moving_variance, const Coefficients &coefficients);
+int run_moving_coefficients(const Plan &plan, const void *gamma, const void *beta,
+                            const void *moving_mean, const void *moving_variance,
+                            const Coefficients &coefficients);
 
-int run_normalize(const Plan &plan, const void *x, void *y, const Slice &slice, const Coefficients &coefficients);
+int run_normalize(const Plan &plan, const void *x, void *y, const Slice &slice,
+                  const Coefficients &coefficients);
 
-// num_channels copies of `value`, for a gamma or beta that is not given; the caller's pointer where it is.
+// num_channels copies of `value`, for a gamma or beta that is not given; the caller's pointer where
+// it is.
 const void *given_or_filled(const Plan &plan, const void *given, void *filled, double value);
 
 void fill_doubles(const Plan &plan, double *values, double value);
 
-// y = act(x), the rule for one element per channel: center 0, scale and offset of the activation alone.
+// y = act(x), the rule for one element per channel: center 0, scale and offset of the activation
+// alone.
 void identity_coefficients(const Plan &plan, const Coefficients &coefficients);
 
 // The first failure among tasks that run side by side.

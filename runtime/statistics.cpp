@@ -24,8 +24,10 @@ using namespace halnorm;
 
 extern "C" {
 
-halnorm_status halnorm_statistics_workspace(const halnorm_config *config, const halnorm_tensor *x, size_t *bytes) {
-    if (bytes == nullptr) return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
+halnorm_status halnorm_statistics_workspace(const halnorm_config *config, const halnorm_tensor *x,
+                                            size_t *bytes) {
+    if (bytes == nullptr)
+        return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
     Plan plan;
     HALNORM_TRY(make_plan(config, x, nullptr, false, &plan));
     Workspace workspace(nullptr, 0);
@@ -34,16 +36,27 @@ halnorm_status halnorm_statistics_workspace(const halnorm_config *config, const 
     return HALNORM_OK;
 }
 
-halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_tensor *x, int64_t *count, double *mean,
-                                  double *m2, void *workspace, size_t workspace_bytes) {
+halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_tensor *x,
+                                  int64_t *count, double *mean, double *m2, void *workspace,
+                                  size_t workspace_bytes) {
     Plan plan;
     HALNORM_TRY(make_plan(config, x, nullptr, true, &plan));
     if (count == nullptr || mean == nullptr || m2 == nullptr) {
-        return Failure(HALNORM_ERROR_NULL) << (count == nullptr ? "count" : mean == nullptr ? "mean" : "m2")
+        return Failure(HALNORM_ERROR_NULL) << (count == nullptr ? "count" :
+                                               mean == nullptr  ? "mean" :
+                                                                  "m2")
                                            << ": was NULL, should point to the result";
     }
     const size_t doubles = static_cast<size_t>(plan.channels()) * sizeof(double);
-    enum { at_x, at_mean, at_m2, at_workspace, on_device, at_count = on_device, all };  // `count` is the host's
+    enum {
+        at_x,
+        at_mean,
+        at_m2,
+        at_workspace,
+        on_device,
+        at_count = on_device,
+        all
+    };  // `count` is the host's
     Range ranges[all] = {
         range_of("x", *x, false),
         {"mean", mean, doubles, sizeof(double), true},
@@ -54,7 +67,8 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
     HALNORM_TRY(check_ranges(ranges, all, 0, 0, false));
     Workspace lent(workspace, workspace_bytes);
     take_pieces(plan, lent);
-    if (!plan.reduce.empty()) HALNORM_TRY(lent.check());
+    if (!plan.reduce.empty())
+        HALNORM_TRY(lent.check());
 
     DeviceCall device(plan);
     HALNORM_TRY(device.begin(x->device, ranges, on_device, at_workspace));
@@ -68,30 +82,41 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
     }
     Workspace pieces(at(at_workspace), workspace_bytes);
     const Pieces p = take_pieces(plan, pieces);
-    return device.end(reduce_all(plan, at(at_x), p.sums, {doubles_at(at_mean), doubles_at(at_m2), p.excess}));
+    return device.end(
+        reduce_all(plan, at(at_x), p.sums, {doubles_at(at_mean), doubles_at(at_m2), p.excess}));
 }
 
-halnorm_status halnorm_statistics_merge(int64_t num_channels, int64_t *count, double *mean, double *m2,
-                                        int64_t other_count, const double *other_mean, const double *other_m2) {
+halnorm_status halnorm_statistics_merge(int64_t num_channels, int64_t *count, double *mean,
+                                        double *m2, int64_t other_count, const double *other_mean,
+                                        const double *other_m2) {
     if (num_channels < 1) {
-        return Failure(HALNORM_ERROR_PARAMETER) << "num_channels: was " << num_channels << ", should be 1 or more";
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << "num_channels: was " << num_channels << ", should be 1 or more";
     }
     const struct {
         const char *name;
         const void *pointer;
-    } pointers[] = {{"count", count}, {"mean", mean}, {"m2", m2}, {"other_mean", other_mean}, {"other_m2", other_m2}};
+    } pointers[] = {{"count", count},
+                    {"mean", mean},
+                    {"m2", m2},
+                    {"other_mean", other_mean},
+                    {"other_m2", other_m2}};
     for (const auto &p : pointers) {
-        if (p.pointer == nullptr) return Failure(HALNORM_ERROR_NULL) << p.name << ": was NULL, should be given";
+        if (p.pointer == nullptr)
+            return Failure(HALNORM_ERROR_NULL) << p.name << ": was NULL, should be given";
     }
     if (*count < 0 || other_count < 0) {
-        return Failure(HALNORM_ERROR_PARAMETER) << (*count < 0 ? "count" : "other_count") << ": was "
-                                                << (*count < 0 ? *count : other_count) << ", should be 0 or more";
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << (*count < 0 ? "count" : "other_count") << ": was "
+               << (*count < 0 ? *count : other_count) << ", should be 0 or more";
     }
     if (other_count > INT64_MAX - *count) {
-        return Failure(HALNORM_ERROR_TOO_LARGE) << "other_count: was " << other_count << ", should be "
-                                                << INT64_MAX - *count << " or less beside a count of " << *count;
+        return Failure(HALNORM_ERROR_TOO_LARGE)
+               << "other_count: was " << other_count << ", should be " << INT64_MAX - *count
+               << " or less beside a count of " << *count;
     }
-    if (other_count == 0) return HALNORM_OK;
+    if (other_count == 0)
+        return HALNORM_OK;
     const double a = static_cast<double>(*count), b = static_cast<double>(other_count);
     for (int64_t c = 0; c < num_channels; c++) {
         // Chan, Golub, LeVeque (1979), equation 2.1, with weights that cannot overflow.

@@ -34,38 +34,51 @@ Failure &Failure::operator<<(const char *text) {
 Failure &Failure::operator<<(int64_t number) {
     char digits[20];
     size_t first = sizeof digits;
-    uint64_t magnitude = number < 0 ? 0 - static_cast<uint64_t>(number) : static_cast<uint64_t>(number);
+    uint64_t magnitude =
+        number < 0 ? 0 - static_cast<uint64_t>(number) : static_cast<uint64_t>(number);
     do {
         digits[--first] = static_cast<char>('0' + magnitude % 10);
         magnitude /= 10;
     } while (magnitude != 0);
-    if (number < 0) append("-", 1);
+    if (number < 0)
+        append("-", 1);
     append(digits + first, sizeof digits - first);
     return *this;
 }
 
 // Six significant digits: enough to recognize the value in a message.
 Failure &Failure::operator<<(double number) {
-    if (number != number) return *this << "NaN";
-    if (number < 0) *this << "-";
+    if (number != number)
+        return *this << "NaN";
+    if (number < 0)
+        *this << "-";
     double magnitude = fabs(number);
-    if (isinf(magnitude)) return *this << "inf";
-    if (magnitude == 0) return *this << "0";
+    if (isinf(magnitude))
+        return *this << "inf";
+    if (magnitude == 0)
+        return *this << "0";
     int exponent = 0;
-    while (magnitude >= 10) magnitude /= 10, exponent++;
-    while (magnitude < 1) magnitude *= 10, exponent--;
+    while (magnitude >= 10)
+        magnitude /= 10, exponent++;
+    while (magnitude < 1)
+        magnitude *= 10, exponent--;
     int64_t digits = static_cast<int64_t>(magnitude * 1e5 + 0.5);
-    if (digits == 1000000) digits = 100000, exponent++;
+    if (digits == 1000000)
+        digits = 100000, exponent++;
     int places = 5;
-    while (places > 0 && digits % 10 == 0) digits /= 10, places--;
+    while (places > 0 && digits % 10 == 0)
+        digits /= 10, places--;
     int64_t unit = 1;
-    for (int i = 0; i < places; i++) unit *= 10;
+    for (int i = 0; i < places; i++)
+        unit *= 10;
     *this << digits / unit;
     if (places > 0) {
         *this << ".";
-        for (int64_t u = unit / 10; u > 0; u /= 10) *this << digits / u % 10;
+        for (int64_t u = unit / 10; u > 0; u /= 10)
+            *this << digits / u % 10;
     }
-    if (exponent != 0) *this << "e" << static_cast<int64_t>(exponent);
+    if (exponent != 0)
+        *this << "e" << static_cast<int64_t>(exponent);
     return *this;
 }
 
@@ -87,22 +100,38 @@ const char *halnorm_last_variant(void) {
 
 const char *halnorm_status_name(halnorm_status status) {
     switch (status) {
-    case HALNORM_OK: return "HALNORM_OK";
-    case HALNORM_ERROR_NULL: return "HALNORM_ERROR_NULL";
-    case HALNORM_ERROR_RANK: return "HALNORM_ERROR_RANK";
-    case HALNORM_ERROR_SHAPE: return "HALNORM_ERROR_SHAPE";
-    case HALNORM_ERROR_STRIDE: return "HALNORM_ERROR_STRIDE";
-    case HALNORM_ERROR_OVERLAP: return "HALNORM_ERROR_OVERLAP";
-    case HALNORM_ERROR_ALIGNMENT: return "HALNORM_ERROR_ALIGNMENT";
-    case HALNORM_ERROR_DTYPE: return "HALNORM_ERROR_DTYPE";
-    case HALNORM_ERROR_PARAMETER: return "HALNORM_ERROR_PARAMETER";
-    case HALNORM_ERROR_TOO_LARGE: return "HALNORM_ERROR_TOO_LARGE";
-    case HALNORM_ERROR_WORKSPACE: return "HALNORM_ERROR_WORKSPACE";
-    case HALNORM_ERROR_VARIANT_UNKNOWN: return "HALNORM_ERROR_VARIANT_UNKNOWN";
-    case HALNORM_ERROR_VARIANT_UNSUPPORTED: return "HALNORM_ERROR_VARIANT_UNSUPPORTED";
-    case HALNORM_ERROR_DEVICE: return "HALNORM_ERROR_DEVICE";
-    case HALNORM_ERROR_KERNEL: return "HALNORM_ERROR_KERNEL";
-    case HALNORM_ERROR_UNSUPPORTED: return "HALNORM_ERROR_UNSUPPORTED";
+    case HALNORM_OK:
+        return "HALNORM_OK";
+    case HALNORM_ERROR_NULL:
+        return "HALNORM_ERROR_NULL";
+    case HALNORM_ERROR_RANK:
+        return "HALNORM_ERROR_RANK";
+    case HALNORM_ERROR_SHAPE:
+        return "HALNORM_ERROR_SHAPE";
+    case HALNORM_ERROR_STRIDE:
+        return "HALNORM_ERROR_STRIDE";
+    case HALNORM_ERROR_OVERLAP:
+        return "HALNORM_ERROR_OVERLAP";
+    case HALNORM_ERROR_ALIGNMENT:
+        return "HALNORM_ERROR_ALIGNMENT";
+    case HALNORM_ERROR_DTYPE:
+        return "HALNORM_ERROR_DTYPE";
+    case HALNORM_ERROR_PARAMETER:
+        return "HALNORM_ERROR_PARAMETER";
+    case HALNORM_ERROR_TOO_LARGE:
+        return "HALNORM_ERROR_TOO_LARGE";
+    case HALNORM_ERROR_WORKSPACE:
+        return "HALNORM_ERROR_WORKSPACE";
+    case HALNORM_ERROR_VARIANT_UNKNOWN:
+        return "HALNORM_ERROR_VARIANT_UNKNOWN";
+    case HALNORM_ERROR_VARIANT_UNSUPPORTED:
+        return "HALNORM_ERROR_VARIANT_UNSUPPORTED";
+    case HALNORM_ERROR_DEVICE:
+        return "HALNORM_ERROR_DEVICE";
+    case HALNORM_ERROR_KERNEL:
+        return "HALNORM_ERROR_KERNEL";
+    case HALNORM_ERROR_UNSUPPORTED:
+        return "HALNORM_ERROR_UNSUPPORTED";
     }
     return "unknown halnorm_status";
 }

@@ -5,8 +5,8 @@
 
 namespace halnorm {
 
-// Builds the thread's last error: Failure(HALNORM_ERROR_SHAPE) << "x: shape[1] is " << 3 << "; should be " << 4.
-// Converts to its status. Text beyond the buffer is cut off.
+// Builds the thread's last error: Failure(HALNORM_ERROR_SHAPE) << "x: shape[1] is " << 3 << ";
+// should be " << 4. Converts to its status. Text beyond the buffer is cut off.
 class Failure {
 public:
     explicit Failure(halnorm_status status);
@@ -24,8 +24,9 @@ void set_last_variant(const char *name);
 }  // namespace halnorm
 
 // Returns from the enclosing function with the status of `call` unless it is HALNORM_OK.
-#define HALNORM_TRY(call)                              \
-    do {                                               \
-        const halnorm_status try_status = (call);      \
-        if (try_status != HALNORM_OK) return try_status; \
+#define HALNORM_TRY(call)                         \
+    do {                                          \
+        const halnorm_status try_status = (call); \
+        if (try_status != HALNORM_OK)             \
+            return try_status;                    \
     } while (0)

@@ -1,5 +1,5 @@
-// A small pool of pthreads: made at first use, one job at a time, tasks handed out one by one. Which thread runs a task
-// never changes a result, so neither does the number of threads.
+// A small pool of pthreads: made at first use, one job at a time, tasks handed out one by one.
+// Which thread runs a task never changes a result, so neither does the number of threads.
 #include <atomic>
 #include <pthread.h>
 #include <sched.h>
@@ -19,29 +19,32 @@ struct Job {
     std::atomic<int64_t> next{0};
 };
 
-pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER;  // held by the call that owns the pool
+pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER;   // held by the call that owns the pool
 pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;  // guards all below
 pthread_cond_t start = PTHREAD_COND_INITIALIZER, done = PTHREAD_COND_INITIALIZER;
-int32_t workers = 0;      // threads that exist
-int32_t invited = 0;      // workers that may still join the job
-int32_t running = 0;      // workers inside the job
+int32_t workers = 0;  // threads that exist
+int32_t invited = 0;  // workers that may still join the job
+int32_t running = 0;  // workers inside the job
 Job job;
 pthread_once_t fork_handlers = PTHREAD_ONCE_INIT;
 
 void work() {
-    for (int64_t i; (i = job.next.fetch_add(1, std::memory_order_relaxed)) < job.tasks;) job.task(job.argument, i);
+    for (int64_t i; (i = job.next.fetch_add(1, std::memory_order_relaxed)) < job.tasks;)
+        job.task(job.argument, i);
 }
 
 void *worker(void *) {
     pthread_mutex_lock(&mutex);
     for (;;) {
-        while (invited == 0) pthread_cond_wait(&start, &mutex);
+        while (invited == 0)
+            pthread_cond_wait(&start, &mutex);
         invited--;
         running++;
         pthread_mutex_unlock(&mutex);
         work();
         pthread_mutex_lock(&mutex);
-        if (--running == 0) pthread_cond_signal(&done);
+        if (--running == 0)
+            pthread_cond_signal(&done);
     }
     return nullptr;
 }
@@ -61,7 +64,8 @@ void add_fork_handlers() {
 
 int32_t cores() {
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        return CPU_COUNT(&set);
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 ? static_cast<int32_t>(online) : 1;
 }
@@ -75,7 +79,8 @@ void grow(int32_t wanted) {
         pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
         const int failed = pthread_create(&thread, &attributes, worker, nullptr);
         pthread_attr_destroy(&attributes);
-        if (failed) break;
+        if (failed)
+            break;
         workers++;
     }
 }
@@ -83,11 +88,15 @@ void grow(int32_t wanted) {
 }  // namespace
 
 void pool_parallel_for(int32_t threads, int64_t tasks, Task task, void *argument) {
-    if (threads == 0) threads = cores();
-    if (threads > max_threads) threads = max_threads;
-    if (tasks < threads) threads = static_cast<int32_t>(tasks);
+    if (threads == 0)
+        threads = cores();
+    if (threads > max_threads)
+        threads = max_threads;
+    if (tasks < threads)
+        threads = static_cast<int32_t>(tasks);
     if (threads <= 1 || pthread_mutex_trylock(&busy) != 0) {
-        for (int64_t i = 0; i < tasks; i++) task(argument, i);
+        for (int64_t i = 0; i < tasks; i++)
+            task(argument, i);
         return;
     }
     pthread_once(&fork_handlers, add_fork_handlers);
@@ -105,7 +114,8 @@ void pool_parallel_for(int32_t threads, int64_t tasks, Task task, void *argument
 
     pthread_mutex_lock(&mutex);
     invited = 0;  // whoever did not wake in time is not needed any more
-    while (running > 0) pthread_cond_wait(&done, &mutex);
+    while (running > 0)
+        pthread_cond_wait(&done, &mutex);
     pthread_mutex_unlock(&mutex);
     pthread_mutex_unlock(&busy);
 }

@@ -7,19 +7,20 @@ using Halide::Target;
 
 namespace {
 
-// Cycles by llvm-mca 14 of inner loops in float32, for whole rows and panels; no machine was measured.
+// Cycles by llvm-mca 14 of inner loops in float32, for whole rows and panels; no machine was
+// measured.
 //
-// 16 registers hold the accumulators of 4 vectors, 32 those of 8. On ARMv7 sums of 32 elements in one pass, which spills,
-// and in two: Cortex-A9 79, 47; Cortex-A57 32, 21.
-// 4 vectors of relu side by side, as Cortex-A9 and Cortex-A55 do nothing while they wait. One vector, 4 at a time:
+// 16 registers hold the accumulators of 4 vectors, 32 those of 8. On ARMv7 sums of 32 elements in
+// one pass, which spills, and in two: Cortex-A9 79, 47; Cortex-A57 32, 21. 4 vectors of relu side
+// by side, as Cortex-A9 and Cortex-A55 do nothing while they wait. One vector, 4 at a time:
 // Cortex-A9 30, 11; Cortex-A55 29, 11; Cortex-A57 4.8, 4.3; Cortex-A76 8.3, 7.8.
 RowTuning rows(const Target &target, Halide::Type type) {
     const int V = target.natural_vector_size(type);
     return {V, 8, false, {}, (target.bits == 64 ? 8 : 4) * V, 4};
 }
 
-// Sums of 16 channels on ARMv7 with a panel of 4, which spills, and two of 2: Cortex-A9 35, 28; Cortex-A57 18, 10. On
-// AArch64 with a panel of 4: Cortex-A55 21, Cortex-A76 12.
+// Sums of 16 channels on ARMv7 with a panel of 4, which spills, and two of 2: Cortex-A9 35, 28;
+// Cortex-A57 18, 10. On AArch64 with a panel of 4: Cortex-A55 21, Cortex-A76 12.
 PanelTuning panels(const Target &target, Halide::Type type) {
     return {target.natural_vector_size(type), false, {target.bits == 64 ? 4 : 2}, {4}};
 }
@@ -27,12 +28,14 @@ PanelTuning panels(const Target &target, Halide::Type type) {
 }  // namespace
 
 void schedule(Shift &g, const Target &target) {
-    if (g.layout == Layout::nchw) return shift_by_row(g);
+    if (g.layout == Layout::nchw)
+        return shift_by_row(g);
     by_channel(g.shift, g.c, target.natural_vector_size(g.type), false);
 }
 
 void schedule(Sums &g, const Target &target) {
-    g.layout == Layout::nchw ? sums_by_row(g, rows(target, g.type)) : sums_by_panel(g, panels(target, g.type));
+    g.layout == Layout::nchw ? sums_by_row(g, rows(target, g.type)) :
+                               sums_by_panel(g, panels(target, g.type));
 }
 
 void schedule(Merge &g, const Target &target) {
@@ -48,7 +51,8 @@ void schedule(MovingCoefficients &g, const Target &target) {
 }
 
 void schedule(Normalize &g, const Target &target) {
-    g.layout == Layout::nchw ? normalize_by_row(g, rows(target, g.type)) : normalize_by_panel(g, panels(target, g.type));
+    g.layout == Layout::nchw ? normalize_by_row(g, rows(target, g.type)) :
+                               normalize_by_panel(g, panels(target, g.type));
 }
 
 }  // namespace halnorm

@@ -1,10 +1,13 @@
 // variant: generic. Any machine that Halide knows, with its baseline vectors.
 //
-// The file to copy for a new schedule: `cp generic.cpp my_idea.cpp`, add a line to CMakeLists.txt beside it, and edit.
-// Rules that keep a kernel right in place, on any shape and next to unmapped memory:
-//   - every split and vectorize names its tail: GuardWithIf or Predicate. The default, ShiftInwards, computes some
+// The file to copy for a new schedule: `cp generic.cpp my_idea.cpp`, add a line to CMakeLists.txt
+// beside it, and edit. Rules that keep a kernel right in place, on any shape and next to unmapped
+// memory:
+//   - every split and vectorize names its tail: GuardWithIf or Predicate. The default,
+//   ShiftInwards, computes some
 //     elements twice, and reads outside where a dimension is shorter than the vector.
-//   - what is computed at a loop is bounded by that loop (bound_storage) and stored in Stack: anything else becomes a
+//   - what is computed at a loop is bounded by that loop (bound_storage) and stored in Stack:
+//   anything else becomes a
 //     call of malloc.
 #include "schedule.h"
 
@@ -20,14 +23,16 @@ namespace {
 
 const auto tail = TailStrategy::GuardWithIf;
 
-// 1 on ARMv7 without NEON: there are no vectors, and those of C++ that Halide would write cost three times the code.
+// 1 on ARMv7 without NEON: there are no vectors, and those of C++ that Halide would write cost
+// three times the code.
 int lanes_of(const Target &target, Halide::Type type) {
     return target.has_feature(Target::NoNEON) ? 1 : target.natural_vector_size(type);
 }
 
 // Halide 21 computes the first element alone where it is told to vectorize by 1.
 void vectorize(Stage s, const Var &v, int V) {
-    if (V > 1) s.vectorize(v, V, tail);
+    if (V > 1)
+        s.vectorize(v, V, tail);
 }
 
 void nchw(Sums &g, int V) {
@@ -45,15 +50,19 @@ void nchw(Sums &g, int V) {
 }
 
 void nhwc(Sums &g, int V) {
-    // Channels side by side, V of them at a time over all rows of a block; without vectors a cache line of them.
+    // Channels side by side, V of them at a time over all rows of a block; without vectors a cache
+    // line of them.
     Var co("co"), ci("ci");
     const int channels = V > 1 ? V : 8;
     g.sums.update(0).reorder(g.fulls.x, g.fulls.y, g.c, g.b);
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
 
-    vectorize(g.sums.update(1).split(g.c, co, ci, channels, tail).reorder(ci, g.rests, co, g.b), ci, V);
-    g.rest_lanes.compute_at(g.sums, g.rests).store_in(MemoryType::Stack).bound_storage(g.c, channels);
+    vectorize(g.sums.update(1).split(g.c, co, ci, channels, tail).reorder(ci, g.rests, co, g.b), ci,
+              V);
+    g.rest_lanes.compute_at(g.sums, g.rests)
+        .store_in(MemoryType::Stack)
+        .bound_storage(g.c, channels);
     vectorize(g.rest_lanes, g.c, V);
     vectorize(g.rest_lanes.update(0).reorder(g.c, g.in_rest.x, g.in_rest.y), g.c, V);
     g.rest_lanes.update(1).unscheduled();  // there are none
@@ -63,7 +72,8 @@ void nhwc(Sums &g, int V) {
 
 void schedule(Shift &g, const Target &target) {
     // In NCHW channels are far apart in memory, and side by side they would be gathered.
-    if (g.layout == Layout::nhwc) vectorize(g.shift, g.c, lanes_of(target, g.type));
+    if (g.layout == Layout::nhwc)
+        vectorize(g.shift, g.c, lanes_of(target, g.type));
 }
 
 void schedule(Sums &g, const Target &target) {

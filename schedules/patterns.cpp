@@ -14,28 +14,36 @@ TailStrategy tail_of(bool masked) {
     return masked ? TailStrategy::Predicate : TailStrategy::GuardWithIf;
 }
 
-// Forms of a few instructions, bound by memory: worth unrolling. The others are bound by arithmetic.
+// Forms of a few instructions, bound by memory: worth unrolling. The others are bound by
+// arithmetic.
 bool cheap(ActivationForm form) {
-    return form == ActivationForm::clamp || form == ActivationForm::leaky_relu || form == ActivationForm::hardswish;
+    return form == ActivationForm::clamp || form == ActivationForm::leaky_relu ||
+           form == ActivationForm::hardswish;
 }
 
 }  // namespace
 
 void shift_by_row(Shift &g) {
-    // Channels are far apart in memory: gathers of vectors of them took 28 KB of code and were slower than plain loads.
+    // Channels are far apart in memory: gathers of vectors of them took 28 KB of code and were
+    // slower than plain loads.
     g.shift.specialize(g.row >= Shift::neighbours);
 }
 
 void sums_by_row(Sums &g, const RowTuning &t) {
     Var co("co"), ci("ci"), lo("lo"), li("li"), pass("pass");
     const auto tail = tail_of(t.masked_tails);
-    const auto on_stack = [&](Func f) { f.store_in(MemoryType::Stack).bound_storage(g.c, t.channels); };
+    const auto on_stack = [&](Func f) {
+        f.store_in(MemoryType::Stack).bound_storage(g.c, t.channels);
+    };
 
     // Long rows: one channel and chunk at a time, its accumulators in registers.
     g.sums.update(0).reorder(g.fulls.x, g.fulls.y, g.c, g.b);
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     g.full.update().atomic().vectorize(g.full_lane);
-    g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack).vectorize(g.l, t.V).unroll(g.l);
+    g.full_lanes.compute_at(g.sums, g.fulls.x)
+        .store_in(MemoryType::Stack)
+        .vectorize(g.l, t.V)
+        .unroll(g.l);
     g.full_lanes.update()
         .split(g.l, pass, lo, t.full_lanes)
         .split(lo, lo, li, t.V)
@@ -44,14 +52,16 @@ void sums_by_row(Sums &g, const RowTuning &t) {
         .unroll(lo)
         .unroll(pass);
 
-    // Short rows: some channels at a time, row by row in the order of memory; each channel keeps its accumulators over
-    // the rows of a chunk, so there is one sum across lanes per channel and chunk, not per row.
+    // Short rows: some channels at a time, row by row in the order of memory; each channel keeps
+    // its accumulators over the rows of a chunk, so there is one sum across lanes per channel and
+    // chunk, not per row.
     const auto walk = [&](Stage s) {
         s.split(g.c, co, ci, t.channels, TailStrategy::GuardWithIf)
             .reorder(ci, g.rests, co, g.b)
             .vectorize(ci, t.V, tail);
     };
-    for (int row : t.constant_rows) walk(g.sums.update(1).specialize(g.row == row));
+    for (int row : t.constant_rows)
+        walk(g.sums.update(1).specialize(g.row == row));
     walk(g.sums.update(1));
     on_stack(g.rest.compute_at(g.sums, g.rests));
     g.rest.update().reorder(g.rest_lane, g.c).atomic().vectorize(g.rest_lane);
@@ -78,7 +88,8 @@ void normalize_by_row(Normalize &g, const RowTuning &t) {
         };
         if (cheap(form)) {
             for (int row : t.constant_rows) {
-                if (row < 8 * t.V) rows(y.specialize(g.row == row)).unroll(g.s);
+                if (row < 8 * t.V)
+                    rows(y.specialize(g.row == row)).unroll(g.s);
             }
             if (t.normalize_vectors > 1) {
                 const int run = t.normalize_vectors * t.V;
@@ -88,7 +99,9 @@ void normalize_by_row(Normalize &g, const RowTuning &t) {
                     .vectorize(si, t.V)
                     .unroll(si);
             }
-            y.specialize(g.row % t.V == 0).reorder(g.s, g.c, g.n).vectorize(g.s, t.V, TailStrategy::RoundUp);
+            y.specialize(g.row % t.V == 0)
+                .reorder(g.s, g.c, g.n)
+                .vectorize(g.s, t.V, TailStrategy::RoundUp);
         }
         rows(y);
     });
@@ -98,7 +111,10 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
     Var co("co"), ci("ci");
     const auto tail = tail_of(t.masked_tails);
     const auto on_stack = [&](Func f) {
-        f.store_in(MemoryType::Stack).bound_storage(g.c, t.sums_panels.front() * t.V).vectorize(g.c, t.V, tail).unroll(g.c);
+        f.store_in(MemoryType::Stack)
+            .bound_storage(g.c, t.sums_panels.front() * t.V)
+            .vectorize(g.c, t.V, tail)
+            .unroll(g.c);
     };
 
     // Rows that do not fold with the batch (padded images): right, not fast.
@@ -106,18 +122,25 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
 
-    // A panel of channels over the rows of a chunk, its accumulators in registers; a loop over the vectors of a panel that
-    // is not unrolled keeps them in memory. statistics of 8x196x256 (in L2) and of 16x3136x256, one thread of a Xeon, GB/s:
-    // AVX-512 44 and 19, unrolled 70 and 22; AVX2 31 and 15, unrolled 43 and 19.
+    // A panel of channels over the rows of a chunk, its accumulators in registers; a loop over the
+    // vectors of a panel that is not unrolled keeps them in memory. statistics of 8x196x256 (in L2)
+    // and of 16x3136x256, one thread of a Xeon, GB/s: AVX-512 44 and 19, unrolled 70 and 22; AVX2
+    // 31 and 15, unrolled 43 and 19.
     const auto panel = [&](Stage s, int vectors, TailStrategy panel_tail) {
-        s.split(g.c, co, ci, vectors * t.V, panel_tail).reorder(ci, g.rests, co, g.b).vectorize(ci, t.V);
+        s.split(g.c, co, ci, vectors * t.V, panel_tail)
+            .reorder(ci, g.rests, co, g.b)
+            .vectorize(ci, t.V);
     };
     for (int vectors : t.sums_panels) {
-        panel(g.sums.update(1).specialize(g.width % (vectors * t.V) == 0), vectors, TailStrategy::RoundUp);
+        panel(g.sums.update(1).specialize(g.width % (vectors * t.V) == 0), vectors,
+              TailStrategy::RoundUp);
     }
     panel(g.sums.update(1), 1, tail);
     on_stack(g.rest_lanes.compute_at(g.sums, g.rests));
-    g.rest_lanes.update(0).reorder(g.c, g.l, g.in_rest.x, g.in_rest.y).vectorize(g.c, t.V, tail).unroll(g.c);
+    g.rest_lanes.update(0)
+        .reorder(g.c, g.l, g.in_rest.x, g.in_rest.y)
+        .vectorize(g.c, t.V, tail)
+        .unroll(g.c);
     g.rest_lanes.update(1).reorder(g.c, g.l, g.in_tail);
 }
 

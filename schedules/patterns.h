@@ -1,5 +1,5 @@
-// Shapes of loops that several schedules share, with what differs as constants. A schedule that wants another shape
-// writes its own directives, as generic.cpp does.
+// Shapes of loops that several schedules share, with what differs as constants. A schedule that
+// wants another shape writes its own directives, as generic.cpp does.
 #pragma once
 
 #include <vector>
@@ -14,15 +14,16 @@ struct RowTuning {
     int channels;                    // that share the walk over short rows; a power of two
     bool masked_tails;               // the machine has masked loads and stores
     std::vector<int> constant_rows;  // row lengths that are worth code of their own
-    int full_lanes = Sums::full_lane_count;  // of a long row in one pass over a chunk, two accumulators each
-    int normalize_vectors = 1;               // of a row side by side, for a core that does not look ahead
+    int full_lanes =
+        Sums::full_lane_count;  // of a long row in one pass over a chunk, two accumulators each
+    int normalize_vectors = 1;  // of a row side by side, for a core that does not look ahead
 };
 void shift_by_row(Shift &g);
 void sums_by_row(Sums &g, const RowTuning &t);
 void normalize_by_row(Normalize &g, const RowTuning &t);
 
-// NHWC: V channels side by side, in panels of some vectors, widest first. Widths that are no multiple of a panel take
-// the next one, and in the end single vectors with a tail.
+// NHWC: V channels side by side, in panels of some vectors, widest first. Widths that are no
+// multiple of a panel take the next one, and in the end single vectors with a tail.
 struct PanelTuning {
     int V;
     bool masked_tails;

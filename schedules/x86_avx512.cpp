@@ -7,15 +7,17 @@ using Halide::Target;
 
 namespace {
 
-// NCHW. 16 channels share the walk over short rows: their accumulators fill 2 KB of L1, and a 7x7 row of all of them is 3 KB
-// in sequence. Code of its own for rows of 49 makes training 5 to 10 % faster at 8x2048x7x7 and 8x1280x7x7 and costs 4 KB;
-// for rows of 196 it gained nothing (8x1024x14x14; Xeon, family 6 model 167, 2 MB of L2, float32, 2026-11-23).
+// NCHW. 16 channels share the walk over short rows: their accumulators fill 2 KB of L1, and a 7x7
+// row of all of them is 3 KB in sequence. Code of its own for rows of 49 makes training 5 to 10 %
+// faster at 8x2048x7x7 and 8x1280x7x7 and costs 4 KB; for rows of 196 it gained nothing
+// (8x1024x14x14; Xeon, family 6 model 167, 2 MB of L2, float32, 2026-11-23).
 RowTuning rows(const Target &target, Halide::Type type) {
     return {target.natural_vector_size(type), 16, true, {49}};
 }
 
-// NHWC. 512 bytes of a row at a time over the rows of a chunk: 16 accumulators and 8 shifts in zmm registers. The panel of 5
-// is for C = 100, folded to rows of 400. Normalize: one row at a time, 4 vectors.
+// NHWC. 512 bytes of a row at a time over the rows of a chunk: 16 accumulators and 8 shifts in zmm
+// registers. The panel of 5 is for C = 100, folded to rows of 400. Normalize: one row at a time, 4
+// vectors.
 PanelTuning panels(const Target &target, Halide::Type type) {
     return {target.natural_vector_size(type), true, {8, 5, 4}, {4}};
 }
@@ -23,12 +25,14 @@ PanelTuning panels(const Target &target, Halide::Type type) {
 }  // namespace
 
 void schedule(Shift &g, const Target &target) {
-    if (g.layout == Layout::nchw) return shift_by_row(g);
+    if (g.layout == Layout::nchw)
+        return shift_by_row(g);
     by_channel(g.shift, g.c, target.natural_vector_size(g.type), true);
 }
 
 void schedule(Sums &g, const Target &target) {
-    g.layout == Layout::nchw ? sums_by_row(g, rows(target, g.type)) : sums_by_panel(g, panels(target, g.type));
+    g.layout == Layout::nchw ? sums_by_row(g, rows(target, g.type)) :
+                               sums_by_panel(g, panels(target, g.type));
 }
 
 void schedule(Merge &g, const Target &target) {
@@ -44,7 +48,8 @@ void schedule(MovingCoefficients &g, const Target &target) {
 }
 
 void schedule(Normalize &g, const Target &target) {
-    g.layout == Layout::nchw ? normalize_by_row(g, rows(target, g.type)) : normalize_by_panel(g, panels(target, g.type));
+    g.layout == Layout::nchw ? normalize_by_row(g, rows(target, g.type)) :
+                               normalize_by_panel(g, panels(target, g.type));
 }
 
 }  // namespace halnorm

@@ -1,12 +1,13 @@
 /* halnorm: batch normalization for training and inference on devices.
  *
- * This header is the whole contract. The formulas, the edges (one element per channel, empty tensors, constant
- * channels, NaN) and the accuracy that holds are in docs/semantics.md.
+ * This header is the whole contract. The formulas, the edges (one element per channel, empty
+ * tensors, constant channels, NaN) and the accuracy that holds are in docs/semantics.md.
  *
- * How a call works: describe tensors as views of your memory, fill in a halnorm_config, ask how much workspace the call
- * needs, lend it, call. Functions return a status; nothing here prints, aborts, throws, or, when it runs serially or on
- * your executor, allocates or takes a lock. Where a check fails, no output has been touched. All functions may be called
- * from many threads at once as long as they do not write the same memory.
+ * How a call works: describe tensors as views of your memory, fill in a halnorm_config, ask how
+ * much workspace the call needs, lend it, call. Functions return a status; nothing here prints,
+ * aborts, throws, or, when it runs serially or on your executor, allocates or takes a lock. Where a
+ * check fails, no output has been touched. All functions may be called from many threads at once as
+ * long as they do not write the same memory.
  */
 #ifndef HALNORM_HALNORM_H_
 #define HALNORM_HALNORM_H_
@@ -22,39 +23,41 @@
 extern "C" {
 #endif
 
-/* ---- Status ------------------------------------------------------------------------------------------------------ */
+/* ---- Status ---- */
 
 typedef enum halnorm_status {
     HALNORM_OK = 0,
-    HALNORM_ERROR_NULL,               /* a required pointer is NULL */
-    HALNORM_ERROR_RANK,               /* rank is not 2 to 5 */
-    HALNORM_ERROR_SHAPE,              /* a negative extent, or shapes or channels that do not match */
-    HALNORM_ERROR_STRIDE,             /* strides that overlap within a tensor or do not fold to (s, c, n) */
-    HALNORM_ERROR_OVERLAP,            /* an output shares memory with another argument in a way that is not allowed */
-    HALNORM_ERROR_ALIGNMENT,          /* a pointer is not a multiple of its element's size */
-    HALNORM_ERROR_DTYPE,              /* unknown, or x and y differ */
-    HALNORM_ERROR_PARAMETER,          /* a field of the configuration is out of its range */
-    HALNORM_ERROR_TOO_LARGE,          /* an extent, stride or size beyond what a kernel can address */
-    HALNORM_ERROR_WORKSPACE,          /* workspace NULL, misaligned or smaller than the size query said */
-    HALNORM_ERROR_VARIANT_UNKNOWN,    /* no variant of that name in this build */
-    HALNORM_ERROR_VARIANT_UNSUPPORTED,/* this machine cannot run that variant */
-    HALNORM_ERROR_DEVICE,             /* device unavailable, or a tensor is not where the variant works */
-    HALNORM_ERROR_KERNEL,             /* a kernel or the device's driver reported a failure */
-    HALNORM_ERROR_UNSUPPORTED         /* valid, but not in this version or this build */
+    HALNORM_ERROR_NULL,      /* a required pointer is NULL */
+    HALNORM_ERROR_RANK,      /* rank is not 2 to 5 */
+    HALNORM_ERROR_SHAPE,     /* a negative extent, or shapes or channels that do not match */
+    HALNORM_ERROR_STRIDE,    /* strides that overlap within a tensor or do not fold to (s, c, n) */
+    HALNORM_ERROR_OVERLAP,   /* an output shares memory with another argument in a way that is not
+                                allowed */
+    HALNORM_ERROR_ALIGNMENT, /* a pointer is not a multiple of its element's size */
+    HALNORM_ERROR_DTYPE,     /* unknown, or x and y differ */
+    HALNORM_ERROR_PARAMETER, /* a field of the configuration is out of its range */
+    HALNORM_ERROR_TOO_LARGE, /* an extent, stride or size beyond what a kernel can address */
+    HALNORM_ERROR_WORKSPACE, /* workspace NULL, misaligned or smaller than the size query said */
+    HALNORM_ERROR_VARIANT_UNKNOWN,     /* no variant of that name in this build */
+    HALNORM_ERROR_VARIANT_UNSUPPORTED, /* this machine cannot run that variant */
+    HALNORM_ERROR_DEVICE,     /* device unavailable, or a tensor is not where the variant works */
+    HALNORM_ERROR_KERNEL,     /* a kernel or the device's driver reported a failure */
+    HALNORM_ERROR_UNSUPPORTED /* valid, but not in this version or this build */
 } halnorm_status;
 
 /* Name of a status, e.g. "HALNORM_ERROR_SHAPE"; never NULL. */
 const char *halnorm_status_name(halnorm_status status);
 
-/* What the calling thread's last failed call complained of: the argument, what it was, what it should have been. Valid
- * until the thread's next failed call; "" before the first. */
+/* What the calling thread's last failed call complained of: the argument, what it was, what it
+ * should have been. Valid until the thread's next failed call; "" before the first. */
 const char *halnorm_last_error(void);
 
-/* ---- Tensors ----------------------------------------------------------------------------------------------------- */
+/* ---- Tensors ---- */
 
 typedef enum halnorm_dtype { HALNORM_FLOAT32 = 0, HALNORM_FLOAT64 = 1 } halnorm_dtype;
 
-/* Which axis holds the channels: axis 1 (NCHW, and NC, NCL, NCDHW), or the last (NHWC, and NC, NLC, NDHWC). */
+/* Which axis holds the channels: axis 1 (NCHW, and NC, NCL, NCDHW), or the last (NHWC, and NC, NLC,
+ * NDHWC). */
 typedef enum halnorm_layout { HALNORM_NCHW = 0, HALNORM_NHWC = 1 } halnorm_layout;
 
 /* Where a tensor's memory lies. HALNORM_CUDA: data is a CUdeviceptr of the current CUDA context. */
@@ -62,35 +65,39 @@ typedef enum halnorm_device { HALNORM_CPU = 0, HALNORM_CUDA = 1 } halnorm_device
 
 #define HALNORM_MAX_RANK 5
 
-/* A view of memory that the caller owns. Extents may be 0. Strides count elements and are positive; they may leave
- * gaps (padding, a slice of channels) as long as the axes fold to three dimensions: the axes before and after the
- * channel axis must each step through memory like one axis, and one of spatial or channel axis be dense or of extent 1. */
+/* A view of memory that the caller owns. Extents may be 0. Strides count elements and are positive;
+ * they may leave gaps (padding, a slice of channels) as long as the axes fold to three dimensions:
+ * the axes before and after the channel axis must each step through memory like one axis, and one
+ * of spatial or channel axis be dense or of extent 1. */
 typedef struct halnorm_tensor {
     void *data;
     halnorm_dtype dtype;
     halnorm_device device;
-    int32_t rank;                       /* 2 to 5 */
+    int32_t rank; /* 2 to 5 */
     int64_t shape[HALNORM_MAX_RANK];
-    int64_t strides[HALNORM_MAX_RANK];  /* in elements */
+    int64_t strides[HALNORM_MAX_RANK]; /* in elements */
 } halnorm_tensor;
 
-/* A dense row-major tensor on the CPU: strides are computed from shape[0..rank). A rank outside 2 to 5 is kept and
- * refused by the call that receives the tensor. */
-halnorm_tensor halnorm_dense_tensor(void *data, halnorm_dtype dtype, int32_t rank, const int64_t *shape);
+/* A dense row-major tensor on the CPU: strides are computed from shape[0..rank). A rank outside 2
+ * to 5 is kept and refused by the call that receives the tensor. */
+halnorm_tensor halnorm_dense_tensor(void *data, halnorm_dtype dtype, int32_t rank,
+                                    const int64_t *shape);
 
-/* ---- Configuration ----------------------------------------------------------------------------------------------- */
+/* ---- Configuration ---- */
 
-typedef enum halnorm_activation {       /* v is the normalized value; formulas in docs/semantics.md */
+/* v is the normalized value; the formulas are in docs/semantics.md. activation_alpha is the slope
+ * of leaky_relu (default 0.02) and hardsigmoid (0.2), and the alpha of elu (1). */
+typedef enum halnorm_activation {
     HALNORM_ACT_NONE = 0,
     HALNORM_ACT_RELU,
     HALNORM_ACT_RELU6,
-    HALNORM_ACT_LEAKY_RELU,             /* activation_alpha: slope, default 0.02 */
-    HALNORM_ACT_ELU,                    /* activation_alpha: alpha, default 1 */
+    HALNORM_ACT_LEAKY_RELU,
+    HALNORM_ACT_ELU,
     HALNORM_ACT_SIGMOID,
     HALNORM_ACT_TANH,
     HALNORM_ACT_SILU,
-    HALNORM_ACT_SWISH,                  /* another name for silu */
-    HALNORM_ACT_HARDSIGMOID,            /* activation_alpha: slope, default 0.2 */
+    HALNORM_ACT_SWISH, /* another name for silu */
+    HALNORM_ACT_HARDSIGMOID,
     HALNORM_ACT_HARDSWISH,
     HALNORM_ACT_GELU,
     HALNORM_ACT_GELU_TANH,
@@ -108,87 +115,101 @@ halnorm_status halnorm_activation_from_name(const char *name, halnorm_activation
 /* The alpha that an activation has by default (0.02, 1, 0.2; 0 where it has none). */
 double halnorm_activation_default_alpha(halnorm_activation activation);
 
-/* Estimator of the variance that enters the moving variance: M2 / m, or M2 / (m - 1) as PyTorch's. */
+/* Estimator of the variance that enters the moving variance: M2 / m, or M2 / (m - 1) as PyTorch's.
+ */
 typedef enum halnorm_variance_estimator {
     HALNORM_VARIANCE_POPULATION = 0,
     HALNORM_VARIANCE_SAMPLE = 1
 } halnorm_variance_estimator;
 
-/* Your threads. parallel_for calls task(argument, i) once for each i in [0, tasks), in any order, on any threads, and
- * returns when all of them have returned. It must not throw. */
+/* Your threads. parallel_for calls task(argument, i) once for each i in [0, tasks), in any order,
+ * on any threads, and returns when all of them have returned. It must not throw. */
 typedef struct halnorm_executor {
-    void (*parallel_for)(void *context, int64_t tasks, void (*task)(void *argument, int64_t index), void *argument);
+    void (*parallel_for)(void *context, int64_t tasks, void (*task)(void *argument, int64_t index),
+                         void *argument);
     void *context;
 } halnorm_executor;
 
 typedef struct halnorm_config {
-    int64_t num_channels;               /* >= 1; x's channel axis must have this extent */
-    halnorm_layout layout;              /* default HALNORM_NCHW */
-    halnorm_activation activation;      /* default HALNORM_ACT_NONE */
-    double activation_alpha;            /* finite; NaN (the default) means the activation's own default */
-    double momentum;                    /* finite, weight of the OLD moving value; default 0.9 */
-    double epsilon;                     /* finite, >= 0; default 1e-5 */
-    halnorm_variance_estimator moving_variance_estimator;  /* default population */
-    const char *variant;                /* NULL: HALNORM_VARIANT of the environment, else the best for this machine */
-    int32_t threads;                    /* 0: all cores, 1: serial; the result is the same bits for any number */
-    const halnorm_executor *executor;   /* NULL: the built-in pool; otherwise `threads` is not used */
-    void *cuda_stream;                  /* CUstream for tensors on HALNORM_CUDA; NULL: the default stream */
+    int64_t num_channels;          /* >= 1; x's channel axis must have this extent */
+    halnorm_layout layout;         /* default HALNORM_NCHW */
+    halnorm_activation activation; /* default HALNORM_ACT_NONE */
+    double activation_alpha; /* finite; NaN (the default) means the activation's own default */
+    double momentum;         /* finite, weight of the OLD moving value; default 0.9 */
+    double epsilon;          /* finite, >= 0; default 1e-5 */
+    halnorm_variance_estimator moving_variance_estimator; /* default population */
+    const char
+        *variant;    /* NULL: HALNORM_VARIANT of the environment, else the best for this machine */
+    int32_t threads; /* 0: all cores, 1: serial; the result is the same bits for any number */
+    const halnorm_executor *executor; /* NULL: the built-in pool; otherwise `threads` is not used */
+    void *cuda_stream; /* CUstream for tensors on HALNORM_CUDA; NULL: the default stream */
 } halnorm_config;
 
 /* All defaults, with num_channels. */
 halnorm_config halnorm_default_config(int64_t num_channels);
 
-/* ---- Pipelines ---------------------------------------------------------------------------------------------------
+/* ---- Pipelines ----
  *
- * x, y:  same dtype, shape, device and order of axes in memory (padding may differ). y may be x itself (same data and
- *        strides): in place. Any other overlap of an output with another argument is an error. A tensor counts as all of the
- *        memory from its first to its last element, its gaps included.
- * gamma, beta, moving_mean, moving_variance: num_channels values of x's dtype, on x's device. gamma NULL acts as 1, beta NULL as 0.
- * workspace: at least as many bytes as the pipeline's ..._workspace function says for the same config and x, aligned to
- *        HALNORM_WORKSPACE_ALIGNMENT, on x's device, not shared with a concurrent call. May be NULL where that is 0.
+ * x, y:  same dtype, shape, device and order of axes in memory (padding may differ). y may be x
+ * itself (same data and strides): in place. Any other overlap of an output with another argument is
+ * an error. A tensor counts as all of the memory from its first to its last element, its gaps
+ * included. gamma, beta, moving_mean, moving_variance: num_channels values of x's dtype, on x's
+ * device. gamma NULL acts as 1, beta NULL as 0. workspace: at least as many bytes as the pipeline's
+ * ..._workspace function says for the same config and x, aligned to HALNORM_WORKSPACE_ALIGNMENT, on
+ * x's device, not shared with a concurrent call. May be NULL where that is 0.
  */
 #define HALNORM_WORKSPACE_ALIGNMENT 64
 
 /* Bytes of workspace for the pipelines on a tensor like x (data is not read and may be NULL). */
-halnorm_status halnorm_forward_inference_workspace(const halnorm_config *config, const halnorm_tensor *x, size_t *bytes);
-halnorm_status halnorm_forward_training_workspace(const halnorm_config *config, const halnorm_tensor *x, size_t *bytes);
-halnorm_status halnorm_statistics_workspace(const halnorm_config *config, const halnorm_tensor *x, size_t *bytes);
+halnorm_status halnorm_forward_inference_workspace(const halnorm_config *config,
+                                                   const halnorm_tensor *x, size_t *bytes);
+halnorm_status halnorm_forward_training_workspace(const halnorm_config *config,
+                                                  const halnorm_tensor *x, size_t *bytes);
+halnorm_status halnorm_statistics_workspace(const halnorm_config *config, const halnorm_tensor *x,
+                                            size_t *bytes);
 
 /* y = act(gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta). */
-halnorm_status halnorm_forward_inference(const halnorm_config *config, const halnorm_tensor *x, const void *gamma,
-                                         const void *beta, const void *moving_mean, const void *moving_variance,
-                                         const halnorm_tensor *y, void *workspace, size_t workspace_bytes);
+halnorm_status halnorm_forward_inference(const halnorm_config *config, const halnorm_tensor *x,
+                                         const void *gamma, const void *beta,
+                                         const void *moving_mean, const void *moving_variance,
+                                         const halnorm_tensor *y, void *workspace,
+                                         size_t workspace_bytes);
 
 /* y = act(gamma * (x - mean) / sqrt(var + epsilon) + beta) over the mean and variance of the batch.
- * moving_mean, moving_variance: read and updated in place, new = old * momentum + batch * (1 - momentum); NULL, both or
- *        neither: there are none.
- * saved_mean, saved_inv_std: num_channels doubles each for the backward pass, or NULL, both or neither.
- * With one element per channel y = act(x), both saved values are 0 and the moving statistics stay as they are; an empty
- * x leaves everything as it is, but sets the saved values to 0. */
-halnorm_status halnorm_forward_training(const halnorm_config *config, const halnorm_tensor *x, const void *gamma,
-                                        const void *beta, void *moving_mean, void *moving_variance,
-                                        const halnorm_tensor *y, double *saved_mean, double *saved_inv_std,
-                                        void *workspace, size_t workspace_bytes);
+ * moving_mean, moving_variance: read and updated in place, new = old * momentum + batch * (1 -
+ * momentum); NULL, both or neither: there are none. saved_mean, saved_inv_std: num_channels doubles
+ * each for the backward pass, or NULL, both or neither. With one element per channel y = act(x),
+ * both saved values are 0 and the moving statistics stay as they are; an empty x leaves everything
+ * as it is, but sets the saved values to 0. */
+halnorm_status halnorm_forward_training(const halnorm_config *config, const halnorm_tensor *x,
+                                        const void *gamma, const void *beta, void *moving_mean,
+                                        void *moving_variance, const halnorm_tensor *y,
+                                        double *saved_mean, double *saved_inv_std, void *workspace,
+                                        size_t workspace_bytes);
 
-/* count = elements per channel, mean and m2 = sum((x - mean)^2): num_channels doubles each. */
-halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_tensor *x, int64_t *count, double *mean,
-                                  double *m2, void *workspace, size_t workspace_bytes);
+/* count = elements per channel (on the host, also for tensors on a device), mean and m2 = sum((x -
+ * mean)^2): num_channels doubles each. */
+halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_tensor *x,
+                                  int64_t *count, double *mean, double *m2, void *workspace,
+                                  size_t workspace_bytes);
 
-/* Merges statistics of another part of the batch into (count, mean, m2) by Chan's formula: a sum over machines or over
- * pieces of a batch. All arrays hold num_channels doubles. */
-halnorm_status halnorm_statistics_merge(int64_t num_channels, int64_t *count, double *mean, double *m2,
-                                        int64_t other_count, const double *other_mean, const double *other_m2);
+/* Merges statistics of another part of the batch into (count, mean, m2) by Chan's formula: a sum
+ * over machines or over pieces of a batch. All arrays hold num_channels doubles. */
+halnorm_status halnorm_statistics_merge(int64_t num_channels, int64_t *count, double *mean,
+                                        double *m2, int64_t other_count, const double *other_mean,
+                                        const double *other_m2);
 
-/* ---- Variants ----------------------------------------------------------------------------------------------------- */
+/* ---- Variants ---- */
 
 typedef struct halnorm_variant_info {
-    const char *name;      /* e.g. "x86_avx2" */
-    const char *arch;      /* e.g. "x86-64" */
-    const char *features;  /* space-separated, e.g. "sse41 avx f16c fma avx2"; "" for none */
-    int32_t experimental;  /* chosen only by name */
-    int32_t supported;     /* this machine can run it */
-    int32_t chosen;        /* a call with config.variant == NULL and tensors on the CPU uses it */
-    const char *reason;    /* why it is or is not supported or chosen, one phrase; points to static memory */
+    const char *name;     /* e.g. "x86_avx2" */
+    const char *arch;     /* e.g. "x86-64" */
+    const char *features; /* space-separated, e.g. "sse41 avx f16c fma avx2"; "" for none */
+    int32_t experimental; /* chosen only by name */
+    int32_t supported;    /* this machine can run it */
+    int32_t chosen;       /* a call with config.variant == NULL and tensors on the CPU uses it */
+    const char
+        *reason; /* why it is or is not supported or chosen, one phrase; points to static memory */
 } halnorm_variant_info;
 
 /* Variants in this build, in order of preference; at least one ("generic"). */
@@ -197,12 +218,14 @@ int32_t halnorm_variant_count(void);
 /* index in [0, halnorm_variant_count()). */
 halnorm_status halnorm_variant_get(int32_t index, halnorm_variant_info *info);
 
-/* Makes the variants for GPUs (cuda, opencl) available. They are large (about 1 MB), and a program in which nothing calls
- * this does not carry them: they are listed, and refused with a reason. Call it before any other function; a second
- * call does nothing. Without such variants in the build it does nothing either. */
+/* Makes the variants for GPUs (cuda, opencl) available. They are large (about 1 MB), and a program
+ * in which nothing calls this does not carry them: they are listed, and refused with a reason. Call
+ * it before any other function; a second call does nothing. Without such variants in the build it
+ * does nothing either. */
 void halnorm_enable_gpu(void);
 
-/* Which variant's kernels the calling thread's last successful pipeline call ran; "" before the first. */
+/* Which variant's kernels the calling thread's last successful pipeline call ran; "" before the
+ * first. */
 const char *halnorm_last_variant(void);
 
 #ifdef __cplusplus

@@ -1,4 +1,5 @@
-// tensor.hpp: what calls take and return: statuses, views of memory, memory lent to a call. Part of halnorm.hpp.
+// tensor.hpp: what calls take and return: statuses, views of memory, memory lent to a call. Part of
+// halnorm.hpp.
 #ifndef HALNORM_TENSOR_HPP_
 #define HALNORM_TENSOR_HPP_
 
@@ -11,11 +12,12 @@
 #include "halnorm/halnorm.h"
 
 namespace halnorm {
-// Keeps these names apart from the library's own, and from those of another version in the same program.
+// Keeps these names apart from the library's own, and from those of another version in the same
+// program.
 inline namespace v0 {
 
-// What a call returns. `message` names the argument, what it was and what it should have been; "" for HALNORM_OK. It is
-// valid until the calling thread's next failed call.
+// What a call returns. `message` names the argument, what it was and what it should have been; ""
+// for HALNORM_OK. It is valid until the calling thread's next failed call.
 struct [[nodiscard]] Status {
     halnorm_status code = HALNORM_OK;
     const char *message = "";
@@ -28,13 +30,15 @@ struct InputTensor {
     InputTensor(const halnorm_tensor &tensor) : view(tensor) {}
 };
 
-// A dense row-major view of `data` on the CPU, e.g. tensor(x, {32, 16, 8, 8}). The memory stays the caller's. A rank
-// outside 2 to 5 is refused by the call that receives the view.
+// A dense row-major view of `data` on the CPU, e.g. tensor(x, {32, 16, 8, 8}). The memory stays the
+// caller's. A rank outside 2 to 5 is refused by the call that receives the view.
 inline halnorm_tensor tensor(float *data, std::initializer_list<int64_t> shape) {
-    return halnorm_dense_tensor(data, HALNORM_FLOAT32, static_cast<int32_t>(shape.size()), shape.begin());
+    return halnorm_dense_tensor(data, HALNORM_FLOAT32, static_cast<int32_t>(shape.size()),
+                                shape.begin());
 }
 inline halnorm_tensor tensor(double *data, std::initializer_list<int64_t> shape) {
-    return halnorm_dense_tensor(data, HALNORM_FLOAT64, static_cast<int32_t>(shape.size()), shape.begin());
+    return halnorm_dense_tensor(data, HALNORM_FLOAT64, static_cast<int32_t>(shape.size()),
+                                shape.begin());
 }
 inline InputTensor tensor(const float *data, std::initializer_list<int64_t> shape) {
     return tensor(const_cast<float *>(data), shape);
@@ -63,7 +67,8 @@ struct BasicVector {
 using Vector = BasicVector<void>;
 using ConstVector = BasicVector<const void>;
 
-// Memory for calls, aligned as they ask, freed with the object. Movable; an empty one costs nothing.
+// Memory for calls, aligned as they ask, freed with the object. Movable; an empty one costs
+// nothing.
 class Workspace {
 public:
     Workspace() = default;
@@ -74,16 +79,20 @@ public:
     }
     ~Workspace() { std::free(memory_); }
 
-    // Makes size() at least `bytes`; what was in the memory is lost if it has to grow. HALNORM_ERROR_WORKSPACE where there
-    // is not enough memory; the workspace is then as before.
+    // Makes size() at least `bytes`; what was in the memory is lost if it has to grow.
+    // HALNORM_ERROR_WORKSPACE where there is not enough memory; the workspace is then as before.
     Status reserve(size_t bytes) {
         constexpr size_t alignment = HALNORM_WORKSPACE_ALIGNMENT;
-        if (bytes <= size_) return {};
+        if (bytes <= size_)
+            return {};
         void *memory = bytes < SIZE_MAX / 2 ? std::malloc(bytes + alignment) : nullptr;
-        if (memory == nullptr) return {HALNORM_ERROR_WORKSPACE, "workspace: was refused by malloc, should fit in memory"};
+        if (memory == nullptr)
+            return {HALNORM_ERROR_WORKSPACE,
+                    "workspace: was refused by malloc, should fit in memory"};
         std::free(memory_);
         memory_ = memory;
-        data_ = static_cast<char *>(memory) + (alignment - reinterpret_cast<uintptr_t>(memory) % alignment);
+        data_ = static_cast<char *>(memory) +
+                (alignment - reinterpret_cast<uintptr_t>(memory) % alignment);
         size_ = bytes;
         return {};
     }
