@@ -61,9 +61,27 @@ Tuple coefficients_of(const Expr &mean, const Expr &inv_std, const Expr &gamma, 
     return {center, cast(t, scale), cast(t, real(beta) - rest * scale)};
 }
 
+// 1 / sqrt(v) of a positive double, within 2 ulp: the exponent halved on the bits, which is within
+// 3.5 %, and four steps of Newton. Square root and division of doubles take several times as long,
+// and these were most of inference at 1x2048x7x7.
+Expr inverse_square_root(const Expr &v) {
+    const Expr magic = Halide::Internal::make_const(Halide::UInt(64), 0x5fe6eb50c7b537a9);
+    Expr y = Halide::reinterpret<double>(magic - (Halide::reinterpret<uint64_t>(v) >> 1));
+    const Expr half = Expr(0.5) * v;
+    for (int step = 0; step < 4; step++)
+        y = y * (Expr(1.5) - half * y * y);
+    return y;
+}
+
+// 1 / sqrt(variance + epsilon); 0 where that sum is 0 or infinite, NaN where it is negative.
 Expr inverse_deviation(const Expr &variance, const Expr &epsilon) {
     const Expr v = variance + epsilon;
-    return strict_float(select(v == 0, Expr(0.0), Expr(1.0) / sqrt(v)));
+    const Expr positive = strict_float(v > 0), zero = strict_float(v == 0);
+    const Expr finite = strict_float(v < Expr(std::numeric_limits<double>::infinity()));
+    const Expr nan = Halide::reinterpret<double>(
+        Halide::Internal::make_const(Halide::UInt(64), 0x7ff8000000000000));
+    return select(positive, select(finite, inverse_square_root(v), Expr(0.0)),
+                  select(zero, Expr(0.0), nan));
 }
 
 template<typename T>
