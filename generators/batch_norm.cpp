@@ -123,8 +123,8 @@ private:
         };
         Expr sum = cast<T>(0);
         for (int i = 1; i < count; i++)
-            sum += element(i) - element(0);
-        return strict_float(element(0) + sum / cast<T>(count));
+            sum += select(i < extent, element(i) - element(0), cast<T>(0));
+        return strict_float(element(0) + sum / cast<T>(min(Expr(count), extent)));
     }
 
     Shift g;
@@ -137,7 +137,7 @@ public:
     Input<Buffer<T>> x{"x", 3};
     Input<Buffer<T>> shift{"shift", 2};
     Input<int> block_n{"block_n"};  // rows per block
-    Input<int> chunk_s{"chunk_s"};  // a multiple of Sums::chunk_unit or, in NHWC, its half
+    Input<int> chunk_s{"chunk_s"};  // a multiple of Sums::chunk_unit or, in NHWC, a quarter of it
     Input<int> chunk_n{"chunk_n"};  // rows per group of `rest`
     Output<Func> sums{"sums", {Float(64), Float(64)}, 2};
 
@@ -154,7 +154,7 @@ public:
         const Expr S = x.dim(0).extent(), N = x.dim(2).extent();
         const Expr first = g.b * block_n;
         const Expr rows = min(Expr(block_n), N - first);
-        const int unit = g.layout == Layout::nchw ? Sums::chunk_unit : Sums::chunk_unit / 2;
+        const int unit = g.layout == Layout::nchw ? Sums::chunk_unit : Sums::chunk_unit / 4;
         const Expr row_unit = chunk_s / unit;
 
         const auto deviations = [&](const Expr &s, const Expr &row) {

@@ -59,7 +59,7 @@ struct Sums {
     // eight of NEON, a warp. In NHWC channels are side by side, and there is one lane.
     static constexpr int full_lane_count = 32;
     int rest_lane_count = 16;
-    static constexpr int chunk_unit = 64;  // chunk_s is a multiple of this, in NHWC of half of it
+    static constexpr int chunk_unit = 64;  // chunk_s is a multiple of this, in NHWC of a quarter
 };
 
 // Blocks of one channel to its mean and M2 = sum((x - mean)^2), by Chan's formula in double. excess

@@ -15,7 +15,7 @@ constexpr int64_t group_bytes = 128 * 1024;
 constexpr int64_t apply_elements = 64 * 1024;
 
 // A float32 accumulator takes about this many addends before a double does; see docs/numerics.md.
-constexpr int64_t accumulator_addends = 32;
+constexpr int64_t accumulator_addends = 16, gpu_accumulator_addends = 32;
 
 constexpr int64_t chunk_unit = 64;  // Sums::chunk_unit
 
@@ -59,13 +59,13 @@ bool can_fold(const Region &r) {
            contiguous(r.c.stride_x, r.n.stride_x) && contiguous(r.c.stride_y, r.n.stride_y);
 }
 
-// Rows of up to 512 elements are not cut. Longer ones are cut into chunks of up to 1024 such that
-// little remains.
+// Rows of up to 256 elements are not cut. Longer ones are cut into chunks of up to 512, 16 addends
+// for each of 32 lanes, such that little remains.
 int64_t choose_chunk_s(int64_t s) {
-    if (s <= 512)
-        return 9 * chunk_unit;
+    if (s <= 256)
+        return 5 * chunk_unit;
     int64_t best = 0;
-    for (int64_t units = 16; units >= 7; units--) {
+    for (int64_t units = 8; units >= 4; units--) {
         const int64_t chunk = units * chunk_unit;
         if (chunk <= s && (best == 0 || s % chunk < s % best))
             best = chunk;
@@ -95,7 +95,7 @@ void cut_reduction(Plan *plan) {
         plan->block_n = plan->by_channel ? n : clamp(group_bytes / (s * element), 1, n);
         plan->chunk_s = choose_chunk_s(s);
         const int64_t rest = s % plan->chunk_s;
-        plan->chunk_n = clamp(512 / (rest == 0 ? 1 : rest), 1, accumulator_addends);
+        plan->chunk_n = clamp(256 / (rest == 0 ? 1 : rest), 1, accumulator_addends);
     } else {
         plan->block_n = clamp(clamp(65536 / (r.width() * s), 128 / clamp(s, 1, 128), 512), 1, n);
         plan->chunk_s = accumulator_addends;
@@ -157,15 +157,15 @@ void cut_gpu_reduction(Plan *plan) {
         const int64_t rows = clamp(s * n * r.width() / gpu_blocks / gpu_depth, 256, 1024) / s;
         // Shifts are means of neighbours in a row, and worse where there are few: fewer numbers of
         // larger size are added.
-        const int64_t addends = s < 8 ? accumulator_addends / 8 : accumulator_addends;
+        const int64_t addends = s < 8 ? gpu_accumulator_addends / 8 : gpu_accumulator_addends;
         plan->chunk_n = clamp(rows, 1, clamp(addends / ceil_div(s, gpu_warp), 1, n));
     } else {
-        plan->chunk_s = accumulator_addends;
+        plan->chunk_s = gpu_accumulator_addends;
         const int64_t rest = s % plan->chunk_s;
         plan->chunk_n = clamp(n * ceil_div(r.width(), gpu_warp) / gpu_blocks / gpu_depth, 4,
-                              accumulator_addends);
+                              gpu_accumulator_addends);
         if (rest > 1)
-            plan->chunk_n = clamp(accumulator_addends / rest, 1, plan->chunk_n);
+            plan->chunk_n = clamp(gpu_accumulator_addends / rest, 1, plan->chunk_n);
     }
     plan->block_n = clamp(cut ? 1 : gpu_depth * plan->chunk_n, ceil_div(n, gpu_grid_most), n);
     plan->blocks = ceil_div(n, plan->block_n);
