@@ -93,18 +93,23 @@ halnorm_status halnorm_statistics_merge(int64_t num_channels, int64_t *count, do
         return Failure(HALNORM_ERROR_PARAMETER)
                << "num_channels: was " << num_channels << ", should be 1 or more";
     }
-    const struct {
-        const char *name;
-        const void *pointer;
-    } pointers[] = {{"count", count},
-                    {"mean", mean},
-                    {"m2", m2},
-                    {"other_mean", other_mean},
-                    {"other_m2", other_m2}};
-    for (const auto &p : pointers) {
-        if (p.pointer == nullptr)
-            return Failure(HALNORM_ERROR_NULL) << p.name << ": was NULL, should be given";
+    if (num_channels > INT64_MAX / static_cast<int64_t>(sizeof(double))) {
+        return Failure(HALNORM_ERROR_TOO_LARGE)
+               << "num_channels: was " << num_channels << ", beyond what memory can hold";
     }
+    const size_t doubles = static_cast<size_t>(num_channels) * sizeof(double);
+    const Range ranges[] = {
+        {"count", count, sizeof *count, sizeof *count, true},
+        {"mean", mean, doubles, sizeof(double), true},
+        {"m2", m2, doubles, sizeof(double), true},
+        {"other_mean", other_mean, doubles, sizeof(double), false},
+        {"other_m2", other_m2, doubles, sizeof(double), false},
+    };
+    for (const Range &r : ranges) {
+        if (r.data == nullptr)
+            return Failure(HALNORM_ERROR_NULL) << r.name << ": was NULL, should be given";
+    }
+    HALNORM_TRY(check_ranges(ranges, 5, 0, 0, false));
     if (*count < 0 || other_count < 0) {
         return Failure(HALNORM_ERROR_PARAMETER)
                << (*count < 0 ? "count" : "other_count") << ": was "

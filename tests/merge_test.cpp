@@ -121,6 +121,12 @@ TEST(MergeByHand, errors) {
               HALNORM_ERROR_PARAMETER);
     EXPECT_EQ(halnorm_statistics_merge(2, &count, mean, m2, INT64_MAX - 1, other_mean, other_m2),
               HALNORM_ERROR_TOO_LARGE);
+    EXPECT_EQ(halnorm_statistics_merge(INT64_MAX, &count, mean, m2, 3, other_mean, other_m2),
+              HALNORM_ERROR_TOO_LARGE);
+    EXPECT_EQ(halnorm_statistics_merge(2, &count, mean, mean, 3, other_mean, other_m2),
+              HALNORM_ERROR_OVERLAP);
+    EXPECT_EQ(halnorm_statistics_merge(2, &count, mean, m2, 3, mean, other_m2),
+              HALNORM_ERROR_OVERLAP);
     EXPECT_EQ(count, 2);
     EXPECT_EQ(mean[0], 1);
     EXPECT_EQ(m2[1], 4);
