@@ -88,14 +88,7 @@ extern "C" {
 
 halnorm_status halnorm_forward_training_workspace(const halnorm_config *config,
                                                   const halnorm_tensor *x, size_t *bytes) {
-    if (bytes == nullptr)
-        return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
-    Plan plan;
-    HALNORM_TRY(make_plan(config, x, nullptr, false, &plan));
-    Workspace workspace(nullptr, 0);
-    take_pieces(plan, workspace);
-    *bytes = plan.reduce.empty() ? 0 : workspace.used();
-    return HALNORM_OK;
+    return query_workspace(config, x, bytes, take_pieces);
 }
 
 halnorm_status halnorm_forward_training(const halnorm_config *config, const halnorm_tensor *x,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dispatch.h"
+#include "status.h"
 #include "tensor.h"
 
 namespace halnorm {
@@ -72,5 +73,19 @@ private:
     char *memory_;
     size_t bytes_, used_ = 0;
 };
+
+// The size query of a pipeline whose `take_pieces(plan, workspace)` takes all that it needs.
+template<typename Pieces>
+halnorm_status query_workspace(const halnorm_config *config, const halnorm_tensor *x, size_t *bytes,
+                               Pieces (*take_pieces)(const Plan &, Workspace &)) {
+    if (bytes == nullptr)
+        return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
+    Plan plan;
+    HALNORM_TRY(make_plan(config, x, nullptr, false, &plan));
+    Workspace workspace(nullptr, 0);
+    take_pieces(plan, workspace);
+    *bytes = plan.reduce.empty() ? 0 : workspace.used();
+    return HALNORM_OK;
+}
 
 }  // namespace halnorm
