@@ -23,7 +23,7 @@ int main(void) {
                                        saved_inv_std, workspace, sizeof workspace);
     failed |= halnorm_statistics_workspace(&config, &t, &bytes);
     failed |= halnorm_statistics(&config, &t, &count, saved_mean, m2, workspace, sizeof workspace);
-    failed |= halnorm_statistics_merge(1, &count, saved_mean, m2, count, saved_mean, m2);
+    failed |= halnorm_statistics_merge(1, &count, saved_mean, m2, count, mean, variance);
     for (int32_t i = 0; i < halnorm_variant_count(); i++)
         failed |= halnorm_variant_get(i, &info);
     failed |= halnorm_activation_name(config.activation) == NULL || *halnorm_last_variant() == '\0';

@@ -194,7 +194,8 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
                                   size_t workspace_bytes);
 
 /* Merges statistics of another part of the batch into (count, mean, m2) by Chan's formula: a sum
- * over machines or over pieces of a batch. All arrays hold num_channels doubles. */
+ * over machines or over pieces of a batch. All arrays hold num_channels doubles, none shares
+ * memory with another. */
 halnorm_status halnorm_statistics_merge(int64_t num_channels, int64_t *count, double *mean,
                                         double *m2, int64_t other_count, const double *other_mean,
                                         const double *other_m2);
