@@ -105,6 +105,16 @@ void cut_reduction(Plan *plan) {
     plan->blocks = ceil_div(n, plan->block_n);
 }
 
+// Along rows first and then, where one row is a large part of an NCHW tensor, along channels: the
+// order of memory.
+void cut_apply(Plan *plan) {
+    const Region &r = plan->apply;
+    const int64_t row = r.s.extent * r.width();
+    const bool cut = r.layout == kernel_nchw && row > apply_elements;
+    plan->apply_channels = cut ? clamp(apply_elements / r.s.extent, 1, r.width()) : r.width();
+    plan->apply_rows = clamp(apply_elements / row, 1, r.n.extent);
+}
+
 // A GPU takes the whole tensor in one task. A block of threads has eight chunks
 // (schedules/cuda.cpp), which is all the rows of a block; with about 1024 of them the whole device
 // works.
@@ -171,6 +181,8 @@ void cut_gpu_reduction(Plan *plan) {
     plan->blocks = ceil_div(n, plan->block_n);
     plan->by_channel = true;
     plan->group = r.width();
+    plan->apply_channels = plan->apply.width();
+    plan->apply_rows = plan->apply.n.extent;
 }
 
 halnorm_status check_config(const halnorm_config *config) {
@@ -228,31 +240,15 @@ Slice Plan::reduce_slice(int64_t task) const {
     return {0, reduce.width(), n, clamp(reduce.n.extent - n, 0, block_n)};
 }
 
-// Cut along rows first and then, in NCHW, along channels: the order of memory.
 int64_t Plan::apply_tasks() const {
-    if (device != VariantDevice::cpu)
-        return 1;
-    const int64_t row = apply.s.extent * apply.width();
-    if (apply.layout == kernel_nchw && row > apply_elements) {
-        const int64_t cut = clamp(apply_elements / apply.s.extent, 1, apply.width());
-        return apply.n.extent * ceil_div(apply.width(), cut);
-    }
-    return ceil_div(apply.n.extent, clamp(apply_elements / row, 1, apply.n.extent));
+    return ceil_div(apply.n.extent, apply_rows) * ceil_div(apply.width(), apply_channels);
 }
 
 Slice Plan::apply_slice(int64_t task) const {
-    if (device != VariantDevice::cpu)
-        return apply_all(0, apply.width());
-    const int64_t row = apply.s.extent * apply.width();
-    if (apply.layout == kernel_nchw && row > apply_elements) {
-        const int64_t cut = clamp(apply_elements / apply.s.extent, 1, apply.width());
-        const int64_t cuts = ceil_div(apply.width(), cut);
-        const int64_t c = task % cuts * cut;
-        return {c, clamp(apply.width() - c, 0, cut), task / cuts, 1};
-    }
-    const int64_t rows = clamp(apply_elements / row, 1, apply.n.extent);
-    const int64_t n = task * rows;
-    return {0, apply.width(), n, clamp(apply.n.extent - n, 0, rows)};
+    const int64_t cuts = ceil_div(apply.width(), apply_channels);
+    const int64_t c = task % cuts * apply_channels, n = task / cuts * apply_rows;
+    return {c, clamp(apply.width() - c, 0, apply_channels), n,
+            clamp(apply.n.extent - n, 0, apply_rows)};
 }
 
 Slice Plan::apply_all(int64_t c, int64_t some_channels) const {
@@ -265,16 +261,19 @@ halnorm_status make_plan(const halnorm_config *config, const halnorm_tensor *x,
     plan->config = config;
     HALNORM_TRY(activation_scalars(*config, &plan->activation));
     HALNORM_TRY(fold(*config, x, y, with_data, &plan->apply));
-    if (y != nullptr) {
-        HALNORM_TRY(fold(*config, x, nullptr, with_data, &plan->reduce));
-    } else {
+    // Only a y with other strides makes the two regions differ.
+    const bool same = y == nullptr || same_strides(*x, *y);
+    if (same) {
         plan->reduce = plan->apply;
+    } else {
+        HALNORM_TRY(fold(*config, x, nullptr, with_data, &plan->reduce));
     }
     HALNORM_TRY(choose_variant(*config, x->device, &plan->variant));
     plan->device = variants[plan->variant].device;
     plan->dtype = x->dtype;
     if (plan->reduce.empty()) {
         plan->block_n = plan->blocks = plan->chunk_s = plan->chunk_n = plan->group = 1;
+        plan->apply_rows = plan->apply_channels = 1;
         plan->by_channel = true;
         return HALNORM_OK;
     }
@@ -284,9 +283,14 @@ halnorm_status make_plan(const halnorm_config *config, const halnorm_tensor *x,
         cut_gpu_reduction(plan);
         return HALNORM_OK;
     }
-    fold_rows(&plan->reduce);
     fold_rows(&plan->apply);
+    if (same) {
+        plan->reduce = plan->apply;
+    } else {
+        fold_rows(&plan->reduce);
+    }
     cut_reduction(plan);
+    cut_apply(plan);
     return HALNORM_OK;
 }
 

@@ -35,6 +35,9 @@ struct Plan {
     bool by_channel;
     int64_t group;  // channels per task where by_channel
 
+    // Normalization on its own: a task takes so many rows of so many channels.
+    int64_t apply_rows, apply_channels;
+
     int64_t channels() const { return config->num_channels; }
     int64_t count() const {
         return reduce.s.extent * reduce.n.extent * reduce.fold;
