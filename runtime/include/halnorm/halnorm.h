@@ -187,6 +187,26 @@ halnorm_status halnorm_forward_training(const halnorm_config *config, const haln
                                         double *saved_mean, double *saved_inv_std, void *workspace,
                                         size_t workspace_bytes);
 
+/* The same with a second addend, for residual networks: y = act(gamma * (x - mean) / sqrt(var +
+ * epsilon) + beta + z). z: a tensor like x. y may be x itself or z itself. With one element per
+ * channel in training y = act(x + z). The workspace is that of the function without _add. */
+halnorm_status halnorm_forward_inference_add(const halnorm_config *config, const halnorm_tensor *x,
+                                             const halnorm_tensor *z, const void *gamma,
+                                             const void *beta, const void *moving_mean,
+                                             const void *moving_variance, const halnorm_tensor *y,
+                                             void *workspace, size_t workspace_bytes);
+halnorm_status halnorm_forward_training_add(const halnorm_config *config, const halnorm_tensor *x,
+                                            const halnorm_tensor *z, const void *gamma,
+                                            const void *beta, void *moving_mean,
+                                            void *moving_variance, const halnorm_tensor *y,
+                                            double *saved_mean, double *saved_inv_std,
+                                            void *workspace, size_t workspace_bytes);
+
+/* The two halves of training, for a batch that is spread over machines: each computes the
+ * statistics of its part, they are exchanged and merged, and each normalizes its part by the whole
+ * batch's. Done on one machine they give what halnorm_forward_training gives, up to the order of
+ * sums. */
+
 /* count = elements per channel (on the host, also for tensors on a device), mean and m2 = sum((x -
  * mean)^2): num_channels doubles each. */
 halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_tensor *x,
@@ -199,6 +219,77 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
 halnorm_status halnorm_statistics_merge(int64_t num_channels, int64_t *count, double *mean,
                                         double *m2, int64_t other_count, const double *other_mean,
                                         const double *other_m2);
+
+/* The second half: halnorm_forward_training with the statistics of the whole batch, of which x is a
+ * part. count: elements per channel of the whole, 0 or more. mean, m2: num_channels doubles each,
+ * as halnorm_statistics gives them. z: a second addend as in ..._add, or NULL. */
+halnorm_status halnorm_forward_apply_workspace(const halnorm_config *config,
+                                               const halnorm_tensor *x, size_t *bytes);
+halnorm_status halnorm_forward_apply(const halnorm_config *config, const halnorm_tensor *x,
+                                     const halnorm_tensor *z, int64_t count, const double *mean,
+                                     const double *m2, const void *gamma, const void *beta,
+                                     void *moving_mean, void *moving_variance,
+                                     const halnorm_tensor *y, double *saved_mean,
+                                     double *saved_inv_std, void *workspace,
+                                     size_t workspace_bytes);
+
+/* ---- Backward ---- */
+
+/* What a backward pass reads, and the results that are wanted (NULL: not wanted, not computed).
+ * Tensors have the shape, dtype and device of x; they must fold together with it. Pointers to
+ * per-channel values are as in the forward pass. */
+typedef struct halnorm_backward_args {
+    /* What the forward pass normalized. Or, where x is gone because that ran in place, y instead
+     * and x NULL: for the activations none, leaky_relu and elu with an alpha > 0, without z, and
+     * where no gamma is 0, since x is recovered as act^-1(y). An elu that has rounded to -alpha
+     * counts as that of log(u), u = 2^-24 (float64: 2^-53). */
+    const halnorm_tensor *x, *y;
+    const halnorm_tensor *z; /* the second addend of the forward pass; NULL: there was none */
+    const halnorm_tensor *dy;
+    const void *gamma, *beta;
+    /* The statistics that the forward pass used: of the batch, as it saved them, or the moving
+     * ones. Two of the four are given. */
+    const double *saved_mean, *saved_inv_std;
+    const void *moving_mean, *moving_variance;
+
+    /* Gradients by x and z: with g = dy * act'(.), xhat = (x - mean) * inv_std, m elements per
+     * channel,
+     *     dbeta = sum(g), dgamma = sum(g * xhat), dz = g,
+     *     dx = gamma * inv_std * (g - dbeta / m - xhat * dgamma / m)   saved statistics
+     *     dx = gamma * inv_std * g                                     moving statistics
+     * dx or dz may be dy itself (same data and strides). relu's derivative at 0 is 0, and generally
+     * that of the left side where there are two. */
+    const halnorm_tensor *dx, *dz;
+    void *dgamma, *dbeta; /* num_channels values of x's dtype */
+} halnorm_backward_args;
+
+/* Bytes of workspace for the same arguments (no data is read). Where neither dx nor dz is wanted,
+ * all activations but none, relu, relu6, leaky_relu and hardsigmoid need room for g. */
+halnorm_status halnorm_backward_workspace(const halnorm_config *config,
+                                          const halnorm_backward_args *args, size_t *bytes);
+
+/* With saved statistics of one element per channel (m == 1): dx = dz = g, dgamma = dbeta = 0. For
+ * an empty x: dgamma = dbeta = 0. */
+halnorm_status halnorm_backward(const halnorm_config *config, const halnorm_backward_args *args,
+                                void *workspace, size_t workspace_bytes);
+
+/* The two halves, for a batch that is spread over machines: the sums of each part are exchanged and
+ * added, and the totals applied to each part.
+ * reduce: sum_g = sum(g) and sum_g_xhat = sum(g * xhat), num_channels doubles each; the results in
+ * args are not used.
+ * apply: the results in args from the totals over `count` elements per channel. */
+halnorm_status halnorm_backward_reduce_workspace(const halnorm_config *config,
+                                                 const halnorm_backward_args *args, size_t *bytes);
+halnorm_status halnorm_backward_reduce(const halnorm_config *config,
+                                       const halnorm_backward_args *args, double *sum_g,
+                                       double *sum_g_xhat, void *workspace,
+                                       size_t workspace_bytes);
+halnorm_status halnorm_backward_apply_workspace(const halnorm_config *config,
+                                                const halnorm_backward_args *args, size_t *bytes);
+halnorm_status halnorm_backward_apply(const halnorm_config *config,
+                                      const halnorm_backward_args *args, int64_t count,
+                                      const double *sum_g, const double *sum_g_xhat,
+                                      void *workspace, size_t workspace_bytes);
 
 /* ---- Variants ---- */
 
