@@ -50,13 +50,14 @@ inline View<1> array_view(const Plan &plan, halnorm_dtype dtype, const void *dat
     return View<1>(plan, dtype, data, {{c, channels, 1}});
 }
 
-// Slice of x, or of y. Kernels see coordinates of the whole, so a slice of x and one of y agree.
-inline View<3> tensor_view(const Plan &plan, const Region &r, const void *data, const Slice &slice,
-                           int64_t Axis::*stride) {
+// Slice of a region's tensor, by its index. Kernels see coordinates of the whole, so slices of
+// different tensors agree.
+inline View<3> tensor_view(const Plan &plan, const Region &r, int tensor, const void *data,
+                           const Slice &slice) {
     return View<3>(plan, r.dtype, data,
-                   {{0, r.s.extent, r.s.*stride},
-                    {slice.c, slice.channels, r.c.*stride},
-                    {slice.n, slice.rows, r.n.*stride}});
+                   {{0, r.s.extent, r.s.stride[tensor]},
+                    {slice.c, slice.channels, r.c.stride[tensor]},
+                    {slice.n, slice.rows, r.n.stride[tensor]}});
 }
 
 }  // namespace halnorm

@@ -16,8 +16,8 @@ View<2> sums_view(const Plan &plan, halnorm_dtype dtype, const void *data, int64
 struct Blocks {
     Blocks(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums)
         : first(slice.n / plan.block_n), count((slice.rows + plan.block_n - 1) / plan.block_n),
-          in(tensor_view(plan, plan.reduce, x, {slice.c, slice.channels, 0, plan.reduce.n.extent},
-                         &Axis::stride_x)),
+          in(tensor_view(plan, plan.reduce, 0, x,
+                         {slice.c, slice.channels, 0, plan.reduce.n.extent})),
           shift(sums_view(plan, plan.reduce.dtype, sums.shift, slice.c, slice.channels, first,
                           count)),
           sum1(sums_view(plan, HALNORM_FLOAT64, sums.sum1, slice.c, slice.channels, first, count)),
