@@ -4,6 +4,7 @@
 #include "gpu.h"
 #include "kernels.h"
 #include "plan.h"
+#include "stages.h"
 
 namespace halnorm {
 
@@ -58,6 +59,20 @@ inline View<3> tensor_view(const Plan &plan, const Region &r, int tensor, const 
                    {{0, r.s.extent, r.s.stride[tensor]},
                     {slice.c, slice.channels, r.c.stride[tensor]},
                     {slice.n, slice.rows, r.n.stride[tensor]}});
+}
+
+struct CoefficientViews {
+    CoefficientViews(const Plan &plan, const Coefficients &coefficients, const Slice &slice)
+        : center(array_view(plan, plan.dtype, coefficients.center, slice.c, slice.channels)),
+          scale(array_view(plan, plan.dtype, coefficients.scale, slice.c, slice.channels)),
+          offset(array_view(plan, plan.dtype, coefficients.offset, slice.c, slice.channels)) {}
+    View<1> center, scale, offset;
+};
+
+// Sums or shifts of some channels and blocks; dense over all (folded) channels.
+inline View<2> sums_view(const Plan &plan, halnorm_dtype dtype, const void *data, int64_t c,
+                         int64_t channels, int64_t block, int64_t blocks) {
+    return View<2>(plan, dtype, data, {{c, channels, 1}, {block, blocks, plan.reduce.width()}});
 }
 
 }  // namespace halnorm

@@ -206,7 +206,7 @@ halnorm_status fold(const halnorm_config &config, const Operand *operands, int c
     for (int k = 0; k < count; k++)
         HALNORM_TRY(check_strides(operands[k]));
 
-    Axis axes[HALNORM_MAX_RANK];
+    Axis axes[HALNORM_MAX_RANK] = {};
     const int joined = join(operands, count, channel, axes);
     Axis &s = region->s, &c = region->c, &n = region->n;
     c = x.shape[channel] == 1 ? single(1) : axis_of(operands, count, channel);
@@ -219,8 +219,7 @@ halnorm_status fold(const halnorm_config &config, const Operand *operands, int c
         n = axes[0];
         s = axes[1];
     }
-    const bool by_row =
-        joined <= 2 && dense(s, count) && !(s.extent == 1 && dense(c, count));
+    const bool by_row = joined <= 2 && dense(s, count) && !(s.extent == 1 && dense(c, count));
     if (joined > 2 || (!by_row && !dense(c, count))) {
         Failure failure(HALNORM_ERROR_STRIDE);
         for (int k = 0; k < count; k++)
