@@ -18,6 +18,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <thread>
 #include <utility>
 
 #include "halnorm/halnorm.h"
@@ -144,8 +145,8 @@ private:
     class LivingLayers {
     public:
         LivingLayers() {
-            while (locked_.test_and_set(std::memory_order_acquire)) {
-            }
+            while (locked_.test_and_set(std::memory_order_acquire))
+                std::this_thread::yield();
         }
         ~LivingLayers() { locked_.clear(std::memory_order_release); }
         LivingLayers(const LivingLayers &) = delete;
