@@ -13,7 +13,7 @@ using namespace test;
 using halnorm::BatchNorm;
 using halnorm::BatchNormOptions;
 
-constexpr int64_t rows = 6, channels = 3;
+constexpr size_t rows = 6, channels = 3;
 constexpr double epsilon64 = 0x1p-53;
 
 struct Batch {
@@ -40,8 +40,9 @@ BatchNormOptions float64() {
 
 void forward(BatchNorm &layer, std::vector<double> &x, int64_t n = rows) {
     std::vector<double> y(x.size());
-    const halnorm::Status status = layer.forward(halnorm::tensor(x.data(), {n, channels}),
-                                                 halnorm::tensor(y.data(), {n, channels}));
+    const int64_t c = channels;
+    const halnorm::Status status =
+        layer.forward(halnorm::tensor(x.data(), {n, c}), halnorm::tensor(y.data(), {n, c}));
     EXPECT_TRUE(status.ok()) << status.message;
 }
 
