@@ -37,9 +37,6 @@ struct StateDict::Entries {
 
 namespace {
 
-// What is wrong with a file as such. The library has no status of its own for it.
-constexpr halnorm_status file_error = HALNORM_ERROR_PARAMETER;
-
 Status failure(halnorm_status code, const std::string &subject, const std::string &text) {
     return detail::failure(code, "%s: %s", subject.c_str(), text.c_str());
 }
@@ -136,7 +133,7 @@ Status StateDict::save(const char *path) const {
             tensors.push_back({entry.name, entry.dtype, entry.shape, entry.data, entry.bytes});
     }
     if (const Problem problem = halnorm_state::write_safetensors("path", path, tensors, nullptr))
-        return failure(file_error, problem);
+        return failure(HALNORM_ERROR_FILE, problem);
     return {};
 }
 
@@ -145,7 +142,7 @@ Status StateDict::load(const char *path) {
         return {HALNORM_ERROR_NULL, "path: was NULL, should be a file's name"};
     SafetensorsFile file;
     if (const Problem problem = file.open("path", path))
-        return failure(file_error, problem);
+        return failure(HALNORM_ERROR_FILE, problem);
     const auto subject = [&](const std::string &name) {
         return file.subject() + ", tensor " + in_quotes(name);
     };
@@ -162,7 +159,7 @@ Status StateDict::load(const char *path) {
         const auto place =
             entries_ ? entries_->places.find(from.name) : std::map<std::string, size_t>::iterator();
         if (!entries_ || place == entries_->places.end())
-            return failure(file_error, subject(from.name),
+            return failure(HALNORM_ERROR_FILE, subject(from.name),
                            "was in the file, should be absent: nothing of that name was added");
         const Entry &to = entries_->list[place->second];
         if (from.dtype != to.dtype) {
@@ -179,7 +176,7 @@ Status StateDict::load(const char *path) {
     }
     for (size_t i = 0; i < count; i++) {
         if (pairs[i].from == nullptr) {
-            return failure(file_error, subject(entries_->list[i].name),
+            return failure(HALNORM_ERROR_FILE, subject(entries_->list[i].name),
                            "was missing, should be there");
         }
     }
@@ -193,7 +190,7 @@ Status StateDict::load(const char *path) {
     char *next = static_cast<char *>(staging.data());
     for (const Pair &pair : pairs) {
         if (const Problem problem = file.read(*pair.from, next))
-            return failure(file_error, problem);
+            return failure(HALNORM_ERROR_FILE, problem);
         int64_t number = 0;
         if (pair.to->is_count)
             std::memcpy(&number, next, sizeof number);

@@ -202,8 +202,7 @@ TEST_F(State, CountsTheBatchesOfACumulativeAverage) {
     FILE *const damaged = fopen(path(), "wb");
     fwrite(file.data(), 1, file.size(), damaged);
     fclose(damaged);
-    expect_refused(state.load(path()), HALNORM_ERROR_PARAMETER,
-                   {"\"stem.mean.batches\"", "at least 0"});
+    expect_refused(state.load(path()), HALNORM_ERROR_FILE, {"\"stem.mean.batches\"", "at least 0"});
     EXPECT_EQ(layer.batches(), 3);
     EXPECT_EQ(layer.weight().as<float>()[0], 42);
 
@@ -212,7 +211,7 @@ TEST_F(State, CountsTheBatchesOfACumulativeAverage) {
     layer = make(stem());
     StateDict without;
     ASSERT_TRUE(without.add(layer).ok());
-    expect_refused(without.load(path()), HALNORM_ERROR_PARAMETER, {"\"stem.mean.batches\""});
+    expect_refused(without.load(path()), HALNORM_ERROR_FILE, {"\"stem.mean.batches\""});
 }
 
 TEST_F(State, FilesThatDoNotFitChangeNothing) {
@@ -229,12 +228,12 @@ TEST_F(State, FilesThatDoNotFitChangeNothing) {
         halnorm_status code;
         std::vector<std::string> words;
     } cases[] = {
-        {"{" + good_a + "}", 8, HALNORM_ERROR_PARAMETER, {"tensor \"b\"", "missing"}},
-        {"{}", 0, HALNORM_ERROR_PARAMETER, {"tensor \"a\"", "missing"}},
+        {"{" + good_a + "}", 8, HALNORM_ERROR_FILE, {"tensor \"b\"", "missing"}},
+        {"{}", 0, HALNORM_ERROR_FILE, {"tensor \"a\"", "missing"}},
         {"{" + good_a + "," + good_b +
              R"(,"c":{"dtype":"F32","shape":[0],"data_offsets":[16,16]}})",
          16,
-         HALNORM_ERROR_PARAMETER,
+         HALNORM_ERROR_FILE,
          {"tensor \"c\"", "should be absent"}},
         {"{" + good_a + R"(,"b":{"dtype":"I64","shape":[],"data_offsets":[8,16]}})",
          16,
@@ -248,12 +247,12 @@ TEST_F(State, FilesThatDoNotFitChangeNothing) {
          16,
          HALNORM_ERROR_SHAPE,
          {"tensor \"a\"", "shape was (1, 2), should be (2,)"}},
-        {"{" + good_a + "," + good_b + "}", 15, HALNORM_ERROR_PARAMETER, {"15 bytes", "16"}},
-        {"{" + good_a + "," + good_a + "}", 8, HALNORM_ERROR_PARAMETER, {"key \"a\"", "twice"}},
-        {"{" + good_a, 8, HALNORM_ERROR_PARAMETER, {"no JSON"}},
+        {"{" + good_a + "," + good_b + "}", 15, HALNORM_ERROR_FILE, {"15 bytes", "16"}},
+        {"{" + good_a + "," + good_a + "}", 8, HALNORM_ERROR_FILE, {"key \"a\"", "twice"}},
+        {"{" + good_a, 8, HALNORM_ERROR_FILE, {"no JSON"}},
         {R"({"a":{"dtype":"F32","shape":[2e999],"data_offsets":[0,8]}})",
          8,
-         HALNORM_ERROR_PARAMETER,
+         HALNORM_ERROR_FILE,
          {"beyond double"}},
     };
     for (const auto &bad : cases) {
@@ -263,8 +262,8 @@ TEST_F(State, FilesThatDoNotFitChangeNothing) {
         EXPECT_TRUE(a[0] == 1 && a[1] == 2 && b == 3);
     }
     unlink(path());
-    expect_refused(state.load(path()), HALNORM_ERROR_PARAMETER, {"No such file"});
-    expect_refused(state.load(folder_.c_str()), HALNORM_ERROR_PARAMETER, {"not a regular file"});
+    expect_refused(state.load(path()), HALNORM_ERROR_FILE, {"No such file"});
+    expect_refused(state.load(folder_.c_str()), HALNORM_ERROR_FILE, {"not a regular file"});
     EXPECT_EQ(state.load(nullptr).code, HALNORM_ERROR_NULL);
     EXPECT_EQ(state.save(nullptr).code, HALNORM_ERROR_NULL);
 
@@ -320,13 +319,13 @@ TEST_F(State, SavesWholeOrNotAtAll) {
     const halnorm::Status status = state.save(path());
     setrlimit(RLIMIT_FSIZE, &before);
     signal(SIGXFSZ, handler);
-    expect_refused(status, HALNORM_ERROR_PARAMETER, {"path \"" + path_, "File too large"});
+    expect_refused(status, HALNORM_ERROR_FILE, {"path \"" + path_, "File too large"});
     EXPECT_EQ(content(), old);
     EXPECT_EQ(listing().size(), 1u);
 
-    expect_refused(state.save((folder_ + "/none/model").c_str()), HALNORM_ERROR_PARAMETER,
+    expect_refused(state.save((folder_ + "/none/model").c_str()), HALNORM_ERROR_FILE,
                    {"not writable"});
-    expect_refused(state.save(folder_.c_str()), HALNORM_ERROR_PARAMETER, {"regular file"});
+    expect_refused(state.save(folder_.c_str()), HALNORM_ERROR_FILE, {"regular file"});
     ASSERT_TRUE(state.save(path()).ok());
     EXPECT_GT(content().size(), old.size());
     EXPECT_EQ(listing().size(), 1u);
@@ -338,11 +337,11 @@ TEST_F(State, AnEmptyOneIsAFileToo) {
     EXPECT_TRUE(state.load(path()).ok());
     float value = 0;
     ASSERT_TRUE(state.add("a", &value, {}).ok());
-    expect_refused(state.load(path()), HALNORM_ERROR_PARAMETER, {"\"a\"", "missing"});
+    expect_refused(state.load(path()), HALNORM_ERROR_FILE, {"\"a\"", "missing"});
     StateDict other = std::move(state);
     EXPECT_TRUE(state.save(path()).ok());
     EXPECT_TRUE(state.load(path()).ok());
-    expect_refused(other.load(path()), HALNORM_ERROR_PARAMETER, {"\"a\"", "missing"});
+    expect_refused(other.load(path()), HALNORM_ERROR_FILE, {"\"a\"", "missing"});
 }
 
 }  // namespace

@@ -46,19 +46,49 @@ public:
     // have the layer's dtype, the same shape, and num_channels on the channel axis; y may be x
     // itself only with options.in_place.
     Status forward(const InputTensor &x, const halnorm_tensor &y) {
-        if (!state_)
-            return empty();
-        Workspace spare;
-        const bool own = !state_->lent.test_and_set(std::memory_order_acquire);
-        Workspace &workspace = own ? state_->workspace : spare;
-        const Status status =
-            uses_batch_statistics() ? forward_batch(x.view, y, workspace) : infer(x, y, workspace);
-        if (own)
-            state_->lent.clear(std::memory_order_release);
-        return status;
+        return with_workspace([&](Workspace &workspace) {
+            const Status status = uses_batch_statistics() ?
+                                      forward_batch(x.view, nullptr, y, workspace) :
+                                      infer(x, y, workspace);
+            if (status.ok())
+                remember(x.view, y, false);
+            return status;
+        });
     }
     // In place: x becomes y. HALNORM_ERROR_OVERLAP without options.in_place.
     Status forward(const halnorm_tensor &x) { return forward(x, x); }
+
+    // With a second addend, for residual networks: y = act(the layer of x without its activation +
+    // z). y may be x or z itself only with options.in_place.
+    Status forward_add(const InputTensor &x, const InputTensor &z, const halnorm_tensor &y) {
+        return with_workspace([&](Workspace &workspace) {
+            const Status status = uses_batch_statistics() ?
+                                      forward_batch(x.view, &z.view, y, workspace) :
+                                      infer_add(x.view, z.view, y, workspace);
+            if (status.ok())
+                remember(x.view, y, z.view.data == y.data);
+            return status;
+        });
+    }
+
+    // The gradients of the last forward(), by the statistics that it used: dx, weight_gradient()
+    // and bias_gradient(). `saved` is the x of that call, or its y where that was in place, for
+    // none, leaky_relu with a positive slope and elu with a positive alpha, and while no weight is
+    // 0. dy is the gradient by y, of x's shape; dx may be dy itself. Errors:
+    // HALNORM_ERROR_PARAMETER before any forward(), HALNORM_ERROR_SHAPE for another shape than its,
+    // and those of halnorm_backward.
+    Status backward(const InputTensor &saved, const InputTensor &dy, const halnorm_tensor &dx) {
+        return backward(saved.view, nullptr, dy.view, &dx, nullptr);
+    }
+    // Where nobody needs dx, as in a network's first layer.
+    Status backward(const InputTensor &saved, const InputTensor &dy) {
+        return backward(saved.view, nullptr, dy.view, nullptr, nullptr);
+    }
+    // Of forward_add(), whose x and z must still be there: dz too. dx or dz may be dy itself.
+    Status backward_add(const InputTensor &x, const InputTensor &z, const InputTensor &dy,
+                        const halnorm_tensor &dx, const halnorm_tensor &dz) {
+        return backward(x.view, &z.view, dy.view, &dx, &dz);
+    }
 
     // y by the moving statistics, whatever the mode; changes nothing but y. Many threads may call
     // it at once, each with a workspace of its own, which grows as needed and can serve any number
@@ -89,6 +119,11 @@ public:
     ConstVector moving_mean() const { return vector<const void>(2); }
     ConstVector moving_variance() const { return vector<const void>(3); }
 
+    // What the last backward() computed: num_channels elements of the layer's dtype, 0 before it.
+    // Absent where the vector is, or is not trainable.
+    ConstVector weight_gradient() const { return gradient(0); }
+    ConstVector bias_gradient() const { return gradient(1); }
+
     // param_attr and bias_attr that the layer was made with, for an optimizer. Their name is the
     // layer's copy, nullptr where it was generated; given values are not kept. Those of an empty
     // layer are false.
@@ -116,6 +151,8 @@ public:
 private:
     friend class StateDict;
 
+    enum : int { by_batch = 1, by_moving = 2, over_x = 4, over_z = 8 };
+
     struct State {
         ~State() {
             if (is_living)
@@ -133,7 +170,13 @@ private:
         void *vectors[4] =
             {};  // weight, bias, moving mean, moving variance; in `memory`, like all that follows
         char *names[4] = {};
+        void *gradients[2] = {};  // by weight and bias
         double *saved_mean = nullptr, *saved_inv_std = nullptr;
+        // What the last forward() did. Several may run at once by the moving statistics; none of
+        // these is more than a number.
+        std::atomic<int> last{0};  // of the bits below; 0: there was none
+        int32_t last_rank = 0;
+        int64_t last_shape[HALNORM_MAX_RANK] = {};  // by batch statistics
         Workspace memory, workspace;
         std::atomic_flag lent = ATOMIC_FLAG_INIT;
         bool is_living = false;  // in the list of LivingLayers
@@ -207,7 +250,30 @@ private:
     static Status register_names(const BatchNormOptions &options, const State *replaced,
                                  State *state);
     Status check(const halnorm_tensor &x, const halnorm_tensor &y) const;
-    Status forward_batch(const halnorm_tensor &x, const halnorm_tensor &y, Workspace &workspace);
+    Status forward_batch(const halnorm_tensor &x, const halnorm_tensor *z, const halnorm_tensor &y,
+                         Workspace &workspace);
+    Status infer_add(const halnorm_tensor &x, const halnorm_tensor &z, const halnorm_tensor &y,
+                     Workspace &workspace) const;
+    Status backward(const halnorm_tensor &saved, const halnorm_tensor *z, const halnorm_tensor &dy,
+                    const halnorm_tensor *dx, const halnorm_tensor *dz);
+    void remember(const halnorm_tensor &x, const halnorm_tensor &y, bool y_is_z);
+    // Lends the layer's workspace to one call at a time, and a passing one to the others.
+    template<typename Call>
+    Status with_workspace(Call call) {
+        if (!state_)
+            return empty();
+        Workspace spare;
+        const bool own = !state_->lent.test_and_set(std::memory_order_acquire);
+        const Status status = call(own ? state_->workspace : spare);
+        if (own)
+            state_->lent.clear(std::memory_order_release);
+        return status;
+    }
+    ConstVector gradient(int i) const {
+        if (!state_ || state_->vectors[i] == nullptr || !state_->attrs[i].trainable)
+            return {};
+        return {state_->gradients[i], state_->config.num_channels, state_->dtype, state_->names[i]};
+    }
     void set_mode(bool is_test) {
         if (state_)
             state_->is_test = is_test;
@@ -296,7 +362,7 @@ inline Status BatchNorm::allocate(const BatchNormOptions &options, State *state)
         round_up(channels * (options.dtype == HALNORM_FLOAT32 ? sizeof(float) : sizeof(double)));
     const uint64_t saved = round_up(channels * sizeof(double));
     const GivenNames names(options);
-    uint64_t bytes = 4 * vector + 2 * saved;
+    uint64_t bytes = 6 * vector + 2 * saved;
     for (int i = 0; i < 4; i++)
         bytes += names.size(i);
     bytes += options.variant != nullptr ? std::strlen(options.variant) + 1 : 0;
@@ -324,6 +390,8 @@ inline Status BatchNorm::allocate(const BatchNormOptions &options, State *state)
             starts[i]->fill(static_cast<double *>(elements), options.num_channels, otherwise);
         state->vectors[i] = elements;
     }
+    for (void *&gradient : state->gradients)
+        gradient = std::memset(take(vector), 0, vector);
     for (int i = 0; i < 4; i++)
         state->names[i] = take(names.size(i));
     if (options.variant != nullptr)
@@ -463,9 +531,11 @@ inline Status BatchNorm::infer(const InputTensor &x, const halnorm_tensor &y,
                                         workspace.size()));
 }
 
-inline Status BatchNorm::forward_batch(const halnorm_tensor &x, const halnorm_tensor &y,
-                                       Workspace &workspace) {
+inline Status BatchNorm::forward_batch(const halnorm_tensor &x, const halnorm_tensor *z,
+                                       const halnorm_tensor &y, Workspace &workspace) {
     Status status = check(x, y);
+    if (status.ok() && z != nullptr)
+        status = check(*z, y);
     if (!status.ok())
         return status;
     State &s = *state_;
@@ -478,9 +548,13 @@ inline Status BatchNorm::forward_batch(const halnorm_tensor &x, const halnorm_te
         status = workspace.reserve(bytes);
     if (!status.ok())
         return status;
-    status = of(halnorm_forward_training(&config, &x, s.vectors[0], s.vectors[1], s.vectors[2],
-                                         s.vectors[3], &y, s.saved_mean, s.saved_inv_std,
-                                         workspace.data(), workspace.size()));
+    status = of(z == nullptr ?
+                    halnorm_forward_training(&config, &x, s.vectors[0], s.vectors[1], s.vectors[2],
+                                             s.vectors[3], &y, s.saved_mean, s.saved_inv_std,
+                                             workspace.data(), workspace.size()) :
+                    halnorm_forward_training_add(
+                        &config, &x, z, s.vectors[0], s.vectors[1], s.vectors[2], s.vectors[3], &y,
+                        s.saved_mean, s.saved_inv_std, workspace.data(), workspace.size()));
     if (!status.ok())
         return status;
     s.has_saved = true;
@@ -491,6 +565,90 @@ inline Status BatchNorm::forward_batch(const halnorm_tensor &x, const halnorm_te
     if (elements > config.num_channels && s.batches < INT64_MAX)
         s.batches++;
     return status;
+}
+
+inline Status BatchNorm::infer_add(const halnorm_tensor &x, const halnorm_tensor &z,
+                                   const halnorm_tensor &y, Workspace &workspace) const {
+    Status status = check(x, y);
+    if (status.ok())
+        status = check(z, y);
+    if (!status.ok())
+        return status;
+    const State &s = *state_;
+    size_t bytes = 0;
+    status = of(halnorm_forward_inference_workspace(&s.config, &x, &bytes));
+    if (status.ok())
+        status = workspace.reserve(bytes);
+    if (!status.ok())
+        return status;
+    return of(halnorm_forward_inference_add(&s.config, &x, &z, s.vectors[0], s.vectors[1],
+                                            s.vectors[2], s.vectors[3], &y, workspace.data(),
+                                            workspace.size()));
+}
+
+inline void BatchNorm::remember(const halnorm_tensor &x, const halnorm_tensor &y, bool y_is_z) {
+    State &s = *state_;
+    int last = uses_batch_statistics() ? by_batch : by_moving;
+    if (last == by_batch) {
+        s.last_rank = x.rank;
+        std::memcpy(s.last_shape, x.shape, sizeof s.last_shape);
+    }
+    last |= x.data == y.data ? over_x : 0;
+    last |= y_is_z ? over_z : 0;
+    s.last.store(last, std::memory_order_relaxed);
+}
+
+inline Status BatchNorm::backward(const halnorm_tensor &saved, const halnorm_tensor *z,
+                                  const halnorm_tensor &dy, const halnorm_tensor *dx,
+                                  const halnorm_tensor *dz) {
+    if (!state_)
+        return empty();
+    State &s = *state_;
+    const int last = s.last.load(std::memory_order_relaxed);
+    if (last == 0)
+        return {HALNORM_ERROR_PARAMETER, "backward: was called before forward, should follow it"};
+    if (z != nullptr && (last & (over_x | over_z)) != 0) {
+        return {HALNORM_ERROR_UNSUPPORTED,
+                "forward_add: has overwritten x or z, should have memory of its own for y where "
+                "backward_add follows"};
+    }
+    bool same = (last & by_batch) == 0 || saved.rank == s.last_rank;
+    for (int32_t i = 0; (last & by_batch) != 0 && same && i < saved.rank; i++)
+        same = saved.shape[i] == s.last_shape[i];
+    if (!same) {
+        return {HALNORM_ERROR_SHAPE,
+                "saved.shape: was not that of the last forward(), should be its x or y"};
+    }
+    Status status = check(saved, dy);
+    if (!status.ok())
+        return status;
+    halnorm_backward_args args = {};
+    ((last & over_x) != 0 ? args.y : args.x) = &saved;
+    args.z = z;
+    args.dy = &dy;
+    args.gamma = s.vectors[0];
+    args.beta = s.vectors[1];
+    if ((last & by_batch) != 0) {
+        args.saved_mean = s.saved_mean;
+        args.saved_inv_std = s.saved_inv_std;
+    } else {
+        args.moving_mean = s.vectors[2];
+        args.moving_variance = s.vectors[3];
+    }
+    args.dx = dx;
+    args.dz = dz;
+    args.dgamma = gradient(0).data != nullptr ? s.gradients[0] : nullptr;
+    args.dbeta = gradient(1).data != nullptr ? s.gradients[1] : nullptr;
+    return with_workspace([&](Workspace &workspace) {
+        size_t bytes = 0;
+        status = of(halnorm_backward_workspace(&s.config, &args, &bytes));
+        if (status.ok())
+            status = workspace.reserve(bytes);
+        if (status.ok()) {
+            status = of(halnorm_backward(&s.config, &args, workspace.data(), workspace.size()));
+        }
+        return status;
+    });
 }
 
 inline Status BatchNorm::set_batches(int64_t batches) {
