@@ -36,7 +36,7 @@ std::string BackwardCase::describe() const {
          << name(dy_spread) << " ->" << (dx ? " dx" : "") << (dz ? " dz" : "") << " "
          << name(dx_spread) << (dgamma ? " dgamma" : "") << (dbeta ? " dbeta" : "")
          << (over == Over::dx ? ", dx is dy" : "") << (over == Over::dz ? ", dz is dy" : "")
-         << (halves ? ", in halves" : "");
+         << (cuts.empty() ? "" : ", in " + std::to_string(cuts.size() - 1) + " parts");
     return text.str();
 }
 
@@ -154,38 +154,76 @@ halnorm_status BackwardCall::run() {
     const halnorm_backward_args a = args();
     // The size query reads no data.
     halnorm_backward_args no_data = a;
-    halnorm_tensor views[5];
-    const halnorm_tensor **const given[] = {&no_data.x, &no_data.y, &no_data.z, &no_data.dy,
-                                            &no_data.dx};
-    for (size_t i = 0; i < 5; i++) {
-        if (*given[i] != nullptr) {
-            views[i] = **given[i];
-            views[i].data = nullptr;
-            *given[i] = &views[i];
+    halnorm_tensor views[6], *next = views;
+    for (const halnorm_tensor **t :
+         {&no_data.x, &no_data.y, &no_data.z, &no_data.dy, &no_data.dx, &no_data.dz}) {
+        if (*t != nullptr) {
+            *next = **t;
+            next->data = nullptr;
+            *t = next++;
         }
     }
-    const auto lend = [&](size_t bytes) {
-        workspace_ = std::make_unique<Memory>(bytes, HALNORM_WORKSPACE_ALIGNMENT,
-                                              Placement{settings.placement.guard, 0}, output_fill);
-        return bytes == 0 ? nullptr : workspace_->data();
-    };
+    if (!settings.cuts.empty())
+        return run_parts(no_data);
     size_t bytes = 0;
-    if (!settings.halves) {
-        const halnorm_status status = halnorm_backward_workspace(&c, &no_data, &bytes);
-        return status != HALNORM_OK ? status : halnorm_backward(&c, &a, lend(bytes), bytes);
-    }
+    const halnorm_status status = halnorm_backward_workspace(&c, &no_data, &bytes);
+    return status != HALNORM_OK ? status : halnorm_backward(&c, &a, lend(bytes), bytes);
+}
+
+halnorm_status BackwardCall::run_parts(const halnorm_backward_args &whole_without_data) {
+    const halnorm_config c = config();
+    const halnorm_backward_args whole = args();
+    // The tensors of a part, with data or without.
+    halnorm_tensor views[2][6];
+    const auto part = [&](const halnorm_backward_args &of, size_t i, halnorm_tensor *memory) {
+        halnorm_backward_args a = of;
+        for (const halnorm_tensor **t : {&a.x, &a.y, &a.z, &a.dy, &a.dx, &a.dz}) {
+            if (*t != nullptr) {
+                const bool data = (*t)->data != nullptr;
+                *memory = images(**t, settings.cuts[i], settings.cuts[i + 1]);
+                memory->data = data ? memory->data : nullptr;
+                *t = memory++;
+            }
+        }
+        return a;
+    };
+    const size_t parts = settings.cuts.size() - 1;
     double *const sums[] = {static_cast<double *>(sum_g.data()),
                             static_cast<double *>(sum_g_xhat.data())};
-    halnorm_status status = halnorm_backward_reduce_workspace(&c, &no_data, &bytes);
-    if (status == HALNORM_OK)
-        status = halnorm_backward_reduce(&c, &a, sums[0], sums[1], lend(bytes), bytes);
-    if (status != HALNORM_OK)
-        return status;
-    EXPECT_TRUE(workspace_->surroundings_intact()) << "reduce wrote beside the workspace";
-    status = halnorm_backward_apply_workspace(&c, &no_data, &bytes);
-    return status != HALNORM_OK ? status :
-                                  halnorm_backward_apply(&c, &a, settings.n * settings.s, sums[0],
-                                                         sums[1], lend(bytes), bytes);
+    std::vector<double> totals[] = {std::vector<double>(gamma.size(), 0),
+                                    std::vector<double>(gamma.size(), 0)};
+    halnorm_status status = HALNORM_OK;
+    size_t bytes = 0;
+    for (size_t i = 0; i < parts && status == HALNORM_OK; i++) {
+        const halnorm_backward_args a = part(whole, i, views[0]),
+                                    no_data = part(whole_without_data, i, views[1]);
+        status = halnorm_backward_reduce_workspace(&c, &no_data, &bytes);
+        if (status == HALNORM_OK)
+            status = halnorm_backward_reduce(&c, &a, sums[0], sums[1], lend(bytes), bytes);
+        for (size_t k = 0; k < gamma.size(); k++)
+            totals[0][k] += sums[0][k], totals[1][k] += sums[1][k];
+    }
+    sum_g.set(totals[0]);
+    sum_g_xhat.set(totals[1]);
+    for (size_t i = 0; i < parts && status == HALNORM_OK; i++) {
+        const halnorm_backward_args a = part(whole, i, views[0]),
+                                    no_data = part(whole_without_data, i, views[1]);
+        status = halnorm_backward_apply_workspace(&c, &no_data, &bytes);
+        if (status == HALNORM_OK)
+            status = halnorm_backward_apply(&c, &a, settings.n * settings.s, sums[0], sums[1],
+                                            lend(bytes), bytes);
+    }
+    return status;
+}
+
+// A workspace for the next call; the last one's has to be intact.
+unsigned char *BackwardCall::lend(size_t bytes) {
+    if (workspace_ != nullptr) {
+        EXPECT_TRUE(workspace_->surroundings_intact()) << "written beside the workspace";
+    }
+    workspace_ = std::make_unique<Memory>(bytes, HALNORM_WORKSPACE_ALIGNMENT,
+                                          Placement{settings.placement.guard, 0}, output_fill);
+    return bytes == 0 ? nullptr : workspace_->data();
 }
 
 void BackwardCall::expect_reference() {
@@ -214,7 +252,7 @@ void BackwardCall::expect_reference() {
         expect_close("dbeta", dbeta, expected.dbeta,
                      [&](size_t c) { return tolerance.dbeta[c] + u * fabs(expected.dbeta[c]); });
     }
-    if (settings.halves && !(settings.batch && count == 1)) {
+    if (!settings.cuts.empty() && !(settings.batch && count == 1)) {
         expect_close("sum_g", sum_g, expected.sums.g, [&](size_t c) { return tolerance.dbeta[c]; });
         expect_close("sum_g_xhat", sum_g_xhat, expected.sums.g_xhat,
                      [&](size_t c) { return tolerance.dgamma[c]; });
@@ -240,8 +278,8 @@ std::vector<unsigned char> BackwardCall::bits() {
     append(settings.dz, dz());
     append(settings.dgamma, dgamma);
     append(settings.dbeta, dbeta);
-    append(settings.halves, sum_g);
-    append(settings.halves, sum_g_xhat);
+    append(!settings.cuts.empty(), sum_g);
+    append(!settings.cuts.empty(), sum_g_xhat);
     return all;
 }
 
@@ -258,8 +296,8 @@ std::vector<unsigned char> BackwardCall::constant_bits() const {
     append(settings.over == Over::nothing, dy);
     append(!settings.dgamma, dgamma);
     append(!settings.dbeta, dbeta);
-    append(!settings.halves, sum_g);
-    append(!settings.halves, sum_g_xhat);
+    append(settings.cuts.empty(), sum_g);
+    append(settings.cuts.empty(), sum_g_xhat);
     return all;
 }
 

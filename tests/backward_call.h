@@ -20,7 +20,9 @@ struct BackwardCase : Setting {
     bool add = false;     // there is a second addend
     bool dx = true, dz = false, dgamma = true, dbeta = true;  // wanted
     Over over = Over::nothing;
-    bool halves = false;  // reduce, then apply
+    // Where not empty, the batch is cut into parts at these images, 0 and n included: the sums of
+    // each are added, then each is taken with those of the whole.
+    std::vector<int64_t> cuts;
     Spread x_spread = Spread::dense, dy_spread = Spread::dense, dx_spread = Spread::dense;
     // z is spread as dy, dz as dx
 
@@ -45,7 +47,7 @@ public:
     std::unique_ptr<Tensor> z, separate_dx, separate_dz;
     Tensor gamma, beta, mean, inv_std;  // inv_std: or the moving variance
     Tensor dgamma, dbeta;
-    Tensor sum_g, sum_g_xhat;  // of the halves
+    Tensor sum_g, sum_g_xhat;  // of a batch in parts
     Tensor &dx() { return separate_dx ? *separate_dx : dy; }
     Tensor &dz() { return separate_dz ? *separate_dz : dy; }
 
@@ -71,6 +73,8 @@ public:
     std::vector<unsigned char> bits();
 
 private:
+    halnorm_status run_parts(const halnorm_backward_args &no_data);
+    unsigned char *lend(size_t bytes);
     std::vector<unsigned char> constant_bits() const;
 
     halnorm_tensor x_view_, z_view_, dy_view_, dx_view_, dz_view_;

@@ -43,7 +43,7 @@ struct Choice {
     bool batch, from_y, add;
     bool dx, dz, dgamma, dbeta;
     Over over;
-    bool gamma, beta, halves;
+    bool gamma, beta, in_parts;
 };
 
 std::vector<Choice> choices() {
@@ -79,14 +79,13 @@ protected:
     BackwardCase any_case(const Shape &shape, uint64_t seed) {
         const Point &p = GetParam();
         Random dice(seed);
-        BackwardCase s = with(all_[dice.below(all_.size())]);
+        BackwardCase s = with(all_[dice.below(all_.size())], shape);
         const size_t a = dice.below(HALNORM_ACT_COUNT);
         // none and relu are most of what networks use, and take the shortest paths.
         s.activation = s.from_y           ? invertible_ones[a % 3] :
                        dice.below(3) == 0 ? HALNORM_ACT_NONE :
                        dice.below(3) == 0 ? HALNORM_ACT_RELU :
                                             static_cast<halnorm_activation>(a);
-        s.n = shape.n, s.c = shape.c, s.s = shape.s;
         s.rank = static_cast<int>(s.s == 1 ? 2 + dice.below(4) : 3 + dice.below(3));
         constexpr Spread gaps[] = {Spread::dense, Spread::dense, Spread::channel_gap,
                                    Spread::image_gap};
@@ -102,7 +101,7 @@ protected:
         return s;
     }
 
-    BackwardCase with(const Choice &choice) {
+    BackwardCase with(const Choice &choice, const Shape &shape) {
         BackwardCase s;
         s.variant = GetParam().variant;
         s.layout = GetParam().layout;
@@ -113,7 +112,9 @@ protected:
         s.dx = choice.dx, s.dz = choice.dz, s.dgamma = choice.dgamma, s.dbeta = choice.dbeta;
         s.over = choice.over;
         s.gamma = choice.gamma, s.beta = choice.beta;
-        s.halves = choice.halves;
+        s.n = shape.n, s.c = shape.c, s.s = shape.s;
+        if (choice.in_parts)
+            s.cuts = {0, s.n / 2, s.n};
         return s;
     }
 
@@ -153,8 +154,7 @@ TEST_P(GridBackward, every_choice) {
             turn++;
             continue;
         }
-        BackwardCase s = with(choice);
-        s.n = 3, s.c = 5, s.s = turn % 5 == 0 ? 1 : 7;
+        BackwardCase s = with(choice, {3, 5, turn % 5 == 0 ? 1 : 7});
         s.activation = s.from_y ? invertible_ones[turn % 3] :
                                   static_cast<halnorm_activation>(turn % HALNORM_ACT_COUNT);
         BackwardCall(s, turn).expect_reference();

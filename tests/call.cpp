@@ -58,7 +58,8 @@ std::string Case::describe() const {
     std::ostringstream text;
     text << name(pipeline) << (add ? " add " : " ") << Setting::describe() << " " << name(x_spread)
          << "->" << name(y_spread) << (in_place ? " in place" : "") << (over_z ? " over z" : "")
-         << (moving ? "" : " no moving") << (saved ? "" : " not saved");
+         << (moving ? "" : " no moving") << (saved ? "" : " not saved")
+         << (cuts.empty() ? "" : " in parts");
     return text.str();
 }
 
@@ -142,7 +143,59 @@ void Call::remember() {
     saved_before_[1] = saved_inv_std.bits();
 }
 
+halnorm_status Call::run_parts() {
+    const halnorm_config c = config();
+    const halnorm_tensor in = x.view(), out = y().view(), addend = z ? z->view() : in;
+    const size_t channels = gamma.size(), parts = settings.cuts.size() - 1;
+    const auto part = [&](const halnorm_tensor &t, size_t i) {
+        return images(t, settings.cuts[i], settings.cuts[i + 1]);
+    };
+    const auto lend = [&](size_t bytes) {
+        if (workspace_ != nullptr) {
+            EXPECT_TRUE(workspace_->surroundings_intact()) << "written beside the workspace";
+        }
+        workspace_ = std::make_unique<Memory>(bytes, HALNORM_WORKSPACE_ALIGNMENT,
+                                              Placement{settings.placement.guard, 0}, output_fill);
+        return bytes == 0 ? nullptr : workspace_->data();
+    };
+    std::vector<double> mean(channels, 0), m2(channels, 0), part_mean(channels), part_m2(channels);
+    halnorm_status status = HALNORM_OK;
+    size_t bytes = 0;
+    count = 0;
+    for (size_t i = 0; i < parts && status == HALNORM_OK; i++) {
+        const halnorm_tensor p = part(in, i);
+        int64_t part_count = -1;
+        status = halnorm_statistics_workspace(&c, &p, &bytes);
+        if (status == HALNORM_OK)
+            status = halnorm_statistics(&c, &p, &part_count, part_mean.data(), part_m2.data(),
+                                        lend(bytes), bytes);
+        if (status == HALNORM_OK)
+            status = halnorm_statistics_merge(settings.c, &count, mean.data(), m2.data(),
+                                              part_count, part_mean.data(), part_m2.data());
+    }
+    for (size_t i = 0; i < parts && status == HALNORM_OK; i++) {
+        moving_mean.set(
+            parameters_->moving_mean);  // every machine has moving statistics of its own
+        moving_variance.set(parameters_->moving_variance);
+        const halnorm_tensor p = part(in, i), q = part(out, i), r = part(addend, i);
+        status = halnorm_forward_apply_workspace(&c, &p, &bytes);
+        if (status == HALNORM_OK) {
+            status = halnorm_forward_apply(
+                &c, &p, z ? &r : nullptr, count, mean.data(), m2.data(),
+                settings.gamma ? gamma.data() : nullptr, settings.beta ? beta.data() : nullptr,
+                settings.moving ? moving_mean.data() : nullptr,
+                settings.moving ? moving_variance.data() : nullptr, &q,
+                settings.saved ? static_cast<double *>(saved_mean.data()) : nullptr,
+                settings.saved ? static_cast<double *>(saved_inv_std.data()) : nullptr, lend(bytes),
+                bytes);
+        }
+    }
+    return status;
+}
+
 halnorm_status Call::run() {
+    if (!settings.cuts.empty())
+        return run_parts();
     const halnorm_config c = config();
     const halnorm_tensor in = x.view(), out = y().view(), addend = z ? z->view() : in;
     halnorm_tensor no_data = in;

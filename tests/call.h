@@ -47,6 +47,9 @@ struct Case : Setting {
     bool add = false;                  // a second addend, spread as y
     bool over_z = false;               // y is that addend
     bool moving = true, saved = true;  // of training: given, or NULL
+    // Of training: where not empty, the batch is cut into parts at these images, 0 and n included:
+    // statistics of each, merged, then each by those of the whole.
+    std::vector<int64_t> cuts;
 
     std::string describe() const;
 };
@@ -80,6 +83,7 @@ public:
     reference::Forward expected;  // of the last expect_reference
 
 private:
+    halnorm_status run_parts();
     void remember();
     void expect_forward();
     void expect_statistics();

@@ -66,4 +66,7 @@ private:
     Memory memory_;
 };
 
+// The images first to last of a tensor.
+halnorm_tensor images(const halnorm_tensor &whole, int64_t first, int64_t last);
+
 }  // namespace test
