@@ -246,9 +246,10 @@ Gradients backward(const Backward &b, const Sums *totals) {
     for (size_t i = 0; i < size; i++) {
         const size_t c = b.x.channel_of(i);
         const Real scale = static_cast<Real>(p.gamma[c]) * b.inv_std[c];
-        const Real mean_g = b.batch ? whole.g[c] / m : 0;
-        const Real slope = b.batch ? whole.g_xhat[c] / m : 0;
-        r.dx.push_back(static_cast<double>(scale * (gs[i] - mean_g - xhats[i] * slope)));
+        Real d = gs[i];
+        if (b.batch)
+            d -= whole.g[c] / m + xhats[i] * (whole.g_xhat[c] / m);
+        r.dx.push_back(static_cast<double>(scale * d));
     }
     return r;
 }
