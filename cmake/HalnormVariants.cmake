@@ -15,8 +15,9 @@ set(HALNORM_OS linux)
 option(HALNORM_GPU "Build the variants for GPUs (without them: a smaller archive)" ON)
 
 # Stages: those with x and y have a kernel per layout.
-set(HALNORM_LAYOUT_STAGES shift sums normalize)
-set(HALNORM_CHANNEL_STAGES merge batch_coefficients moving_coefficients)
+set(HALNORM_LAYOUT_STAGES shift sums normalize normalize_add activation_gradient gradient_sums input_gradient)
+set(HALNORM_CHANNEL_STAGES merge batch_coefficients moving_coefficients
+  moving_statistics saved_coefficients parameter_gradients input_coefficients)
 
 # halnorm_variant(NAME SCHEDULE FILE [ARCH ...] [FEATURES ...] [DEVICE cuda|opencl] [EXPERIMENTAL])
 # The generator program is built for every variant, so that cross builds find all of them; the kernels only where ARCH

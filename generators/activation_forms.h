@@ -32,4 +32,12 @@ enum class ActivationForm : int32_t {
     count
 };
 
+// How a kernel of the backward pass comes by g = dy * act'(v) and by the deviation d of x:
+//
+//   of_x            from x and dy, for piecewise linear activations (clamp and leaky_relu)
+//   of_leaky_relu   from y and dy; x = act^-1(y)
+//   of_elu          likewise
+//   none            dx = a * dy: neither x nor the statistics matter
+enum class GradientForm : int32_t { of_x, of_leaky_relu, of_elu, none };
+
 }  // namespace halnorm

@@ -147,6 +147,117 @@ Expr leaky_relu(const Expr &v, const Expr &slope) {
     return select(strict_less(v, number(v, 0)), negative, v);
 }
 
+// ---- Derivatives. Of those that follow, f' itself is within about 8 u of 1 + |f'|.
+
+// 1 / (1 + e), e / (1 + e) for e = exp(-|v|): the logistic function and its complement, by sign.
+struct Logistic {
+    Expr sigmoid, complement;
+};
+Logistic logistic(const Expr &negative, const Expr &e) {
+    const Expr large = number(e, 1) / (e + number(e, 1)), small = e * large;
+    return {select(negative, small, large), select(negative, large, small)};
+}
+
+Expr negative(const Expr &v) {
+    return strict_less(v, number(v, 0));
+}
+
+// v kept within [-limit, limit], from its magnitude t.
+Expr limited(const Expr &v, const Expr &t) {
+    return with_sign_of(v, t);
+}
+
+Expr sigmoid_slope(const Expr &v) {
+    const Logistic s = logistic(negative(v), decay(magnitude(v, decay_limit(v))).e);
+    return s.sigmoid * s.complement;
+}
+
+// 1 / cosh^2.
+Expr tanh_slope(const Expr &v) {
+    const Expr e = decay(number(v, 2) * magnitude(v, number(v, 50, 375))).e;
+    const Expr r = number(v, 1) / (e + number(v, 1));
+    return (number(v, 4) * e) * (r * r);
+}
+
+Expr silu_slope(const Expr &v) {
+    const Expr t = magnitude(v, decay_limit(v));
+    const Logistic s = logistic(negative(v), decay(t).e);
+    return s.sigmoid * (number(v, 1) + limited(v, t) * s.complement);
+}
+
+Expr elu_slope(const Expr &v, const Expr &alpha) {
+    return select(strict_less(number(v, 0), v), number(v, 1),
+                  alpha * decay(magnitude(v, decay_limit(v))).e);
+}
+
+Expr softplus_slope(const Expr &v) {
+    const Logistic s = logistic(negative(v), decay(magnitude(v, decay_limit(v))).e);
+    return select(strict_less(number(v, 20), v), number(v, 1), s.sigmoid);
+}
+
+// With w = exp(v) and n = w^2 + 2 w: n / (n + 2) + 4 v w (w + 1) / (n + 2)^2; for v >= 0 in terms of
+// 1 / w.
+Expr mish_slope(const Expr &v) {
+    const Expr one = number(v, 1), two = number(v, 2);
+    const Expr t = magnitude(v, decay_limit(v)), e = decay(t).e, below = negative(v);
+    const Expr n = select(below, e * (e + two), two * e + one);
+    const Expr r = one / (n + select(below, two, two * (e * e)));
+    const Expr w = select(below, e * (e + one), (e * e) * (e + one));
+    return n * r + (number(v, 4) * limited(v, t) * w) * (r * r);
+}
+
+Expr hardswish_slope(const Expr &v) {
+    const Expr inside = v * number(v, 1.0 / 3) + number(v, 0.5);
+    return select(strict_less_equal(v, number(v, -3)), number(v, 0),
+                  strict_less_equal(number(v, 3), v), number(v, 1), inside);
+}
+
+// Phi(v) + v phi(v) = 1/2 (1 + sign(v)) - sign(v) exp(-t^2/2) (erfcx - t / sqrt(2 pi)), t = |v|.
+Expr gelu_slope(const Expr &v) {
+    const Expr t = magnitude(v, number(v, 14.5, 38.7));
+    const Expr e = decay(reduce_half_square(t, power(v))).e;
+    const Expr tail = e * (half_erfcx(t) - t * number(v, 0.3989422804014326779));
+    return select(negative(v), tail, number(v, 1) - tail);
+}
+
+// s + v s (1 - s) x', s = 1 / (1 + exp(-x)), x = 2 sqrt(2/pi) (v + 0.044715 v^3).
+Expr gelu_tanh_slope(const Expr &v) {
+    const Expr t = magnitude(v, number(v, 11, 22)), square = t * t;
+    const Expr a = number(v, 1.595769121605730711759), b = number(v, 0.0713548162726002527220);
+    const Expr x = at_most(t * (b * square + a), decay_limit(v));
+    const Logistic s = logistic(negative(v), decay(x).e);
+    return s.sigmoid +
+           (limited(v, t) * (number(v, 3) * b * square + a)) * (s.sigmoid * s.complement);
+}
+
+Expr slope_of(ActivationForm form, const Expr &v, const ActivationParameters &p) {
+    switch (form) {
+    case ActivationForm::hardswish:
+        return hardswish_slope(v);
+    case ActivationForm::sigmoid:
+        return sigmoid_slope(v);
+    case ActivationForm::silu:
+        return silu_slope(v);
+    case ActivationForm::tanh:
+        return tanh_slope(v);
+    case ActivationForm::elu:
+        return elu_slope(v, p.alpha);
+    case ActivationForm::gelu:
+        return gelu_slope(v);
+    case ActivationForm::gelu_tanh:
+        return gelu_tanh_slope(v);
+    case ActivationForm::softplus:
+        return softplus_slope(v);
+    case ActivationForm::mish:
+        return mish_slope(v);
+    case ActivationForm::clamp:
+    case ActivationForm::leaky_relu:
+    case ActivationForm::count:
+        break;
+    }
+    return Expr();
+}
+
 }  // namespace
 
 Expr activate(ActivationForm form, const Expr &v, const ActivationParameters &p) {
@@ -185,6 +296,41 @@ Expr activate(const Expr &form, const Expr &v, const ActivationParameters &p) {
         result = select(form == k, activate(static_cast<ActivationForm>(k), v, p), result);
     }
     return result;
+}
+
+Expr piecewise_gradient(const Expr &dy, const Expr &v, const Expr &lower, const Expr &upper,
+                        const Expr &below) {
+    return select(strict_less_equal(v, lower), zero_unless(below != number(v, 0), dy * below),
+                  strict_less_equal(upper, v), number(v, 0), dy);
+}
+
+Expr activation_gradient(const Expr &form, const Expr &dy, const Expr &v,
+                         const ActivationParameters &p) {
+    Expr result = piecewise_gradient(dy, v, p.lower, p.upper, p.alpha);
+    for (int32_t k = 0; k < static_cast<int32_t>(ActivationForm::count); ++k) {
+        const Expr slope = slope_of(static_cast<ActivationForm>(k), v, p);
+        if (slope.defined())
+            result = select(form == k, strict_mul(dy, keep_nan(v, slope)), result);
+    }
+    return result;
+}
+
+Expr leaky_relu_inverse(const Expr &y, const Expr &inverse) {
+    return select(strict_less(y, number(y, 0)), y * inverse, y);
+}
+
+Expr elu_inverse(const Expr &y, const Expr &inverse) {
+    const Expr largest = number(y, 1 - 0x1p-24, 1 - 0x1p-53);
+    const Expr log = log1m_(magnitude(y * inverse, largest));
+    return select(strict_less(y, number(y, 0)), log, y);
+}
+
+Expr elu_gradient_of_y(const Expr &dy, const Expr &y, const Expr &alpha) {
+    return select(strict_less(number(y, 0), y), dy, dy * (y + alpha));
+}
+
+Expr zero_unless(const Expr &keep, const Expr &x) {
+    return from_bits(x, bits(x) & select(keep, mask(x, 0xffffffffu, ~uint64_t{0}), mask(x, 0, 0)));
 }
 
 }  // namespace halnorm

@@ -20,4 +20,24 @@ Halide::Expr activate(ActivationForm form, const Halide::Expr &v, const Activati
 Halide::Expr activate(const Halide::Expr &form, const Halide::Expr &v,
                       const ActivationParameters &p);
 
+// dy * act'(v) of every form but leaky_relu, for a form known at run time. Of clamp alpha is the
+// slope below `lower`, so that it serves leaky_relu too.
+Halide::Expr activation_gradient(const Halide::Expr &form, const Halide::Expr &dy,
+                                 const Halide::Expr &v, const ActivationParameters &p);
+
+// dy times `below` where v <= lower, 0 where v >= upper, else dy; no limit where that is NaN. What a
+// slope of 0 cuts off may be NaN or infinite.
+Halide::Expr piecewise_gradient(const Halide::Expr &dy, const Halide::Expr &v,
+                                const Halide::Expr &lower, const Halide::Expr &upper,
+                                const Halide::Expr &below);
+
+// v of y = act(v), and dy * act'(v) from y, with inverse = 1 / alpha, alpha > 0.
+Halide::Expr leaky_relu_inverse(const Halide::Expr &y, const Halide::Expr &inverse);
+Halide::Expr elu_inverse(const Halide::Expr &y, const Halide::Expr &inverse);
+Halide::Expr elu_gradient_of_y(const Halide::Expr &dy, const Halide::Expr &y,
+                               const Halide::Expr &alpha);
+
+// x, or 0 (for NaN and infinity too) where keep, a scalar, is false.
+Halide::Expr zero_unless(const Halide::Expr &keep, const Halide::Expr &x);
+
 }  // namespace halnorm

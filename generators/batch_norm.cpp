@@ -4,6 +4,10 @@
 #include "schedule.h"
 #include "stages.h"
 
+#include <algorithm>
+#include <initializer_list>
+#include <vector>
+
 namespace halnorm {
 namespace {
 
@@ -130,78 +134,92 @@ private:
     Shift g;
 };
 
+// The parameters that cut a reduction into blocks and chunks.
+struct Cut {
+    Expr block_n;  // rows per block
+    Expr chunk_s;  // a multiple of Sums::chunk_unit or, in NHWC, a quarter of it
+    Expr chunk_n;  // rows per group of `rest`
+};
+
+// g.sums, from the extents of x in s, c and n and terms(s, row), two numbers of g.type for an
+// element of channel g.c in block g.b.
+template<typename Terms>
+void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const Expr &C,
+                   const Expr &N, const Cut &cut, Terms terms) {
+    // On a GPU a warp has the lanes, and an addition in double per lane costs nothing.
+    const bool gpu = target.has_gpu_feature();
+    const Type lanes_type = gpu ? Float(64) : g.type;
+    g.rest_lane_count = gpu ? 32 : target.natural_vector_size(g.type) >= 8 ? 16 : 8;
+    g.width = C;
+    g.row = S;
+    const Expr &chunk_s = cut.chunk_s, &chunk_n = cut.chunk_n;
+    const Expr first = g.b * cut.block_n;
+    const Expr rows = min(cut.block_n, N - first);
+    const int unit = g.layout == Layout::nchw ? Sums::chunk_unit : Sums::chunk_unit / 4;
+    const Expr row_unit = chunk_s / unit;
+
+    const Expr zero = cast(g.type, 0), lanes_zero = cast(lanes_type, 0);
+    const auto widened = [&](const Tuple &lane) {
+        return Tuple(cast(lanes_type, lane[0]), cast(lanes_type, lane[1]));
+    };
+
+    // Element in * L + l of a chunk belongs to lane l.
+    const int L = g.layout == Layout::nchw ? Sums::full_lane_count : 1;
+    g.in_full = RDom(0, row_unit * (unit / L), "in_full");
+    g.full_lane = RDom(0, L, "full_lane");
+    g.full_lanes(g.l, g.p, g.c, g.n, g.b) = Tuple(zero, zero);
+    g.full_lanes(g.l, g.p, g.c, g.n, g.b) +=
+        terms(g.p * row_unit * unit + g.in_full * L + g.l, first + g.n);
+    g.full(g.p, g.c, g.n, g.b) = Tuple(lanes_zero, lanes_zero);
+    g.full(g.p, g.c, g.n, g.b) += widened(g.full_lanes(g.full_lane, g.p, g.c, g.n, g.b));
+
+    // Likewise R lanes, whole vectors first; of the tail only lanes l < tail have an element.
+    const int R = g.layout == Layout::nchw ? g.rest_lane_count : 1;
+    const Expr rest = S % chunk_s, tail = rest % R;
+    g.in_rest = RDom(0, rest / R, 0, chunk_n, "in_rest");
+    g.in_tail = RDom(0, select(tail > 0, chunk_n, 0), "in_tail");
+    g.rest_lane = RDom(0, R, "rest_lane");
+    const Expr rest_row = g.q * chunk_n + g.in_rest.y, tail_row = g.q * chunk_n + g.in_tail;
+    g.in_rest.where(rest_row < rows);
+    g.in_tail.where(tail_row < rows && g.l < tail);
+    g.rest_lanes(g.l, g.c, g.q, g.b) = Tuple(zero, zero);
+    g.rest_lanes(g.l, g.c, g.q, g.b) += terms(S - rest + g.in_rest.x * R + g.l, first + rest_row);
+    g.rest_lanes(g.l, g.c, g.q, g.b) += terms(S - tail + g.l, first + tail_row);
+    g.rest(g.c, g.q, g.b) = Tuple(lanes_zero, lanes_zero);
+    g.rest(g.c, g.q, g.b) += widened(g.rest_lanes(g.rest_lane, g.c, g.q, g.b));
+
+    g.fulls = RDom(0, S / chunk_s, 0, cut.block_n, "fulls");
+    g.fulls.where(g.fulls.y < rows);
+    g.rests = RDom(0, (cut.block_n + chunk_n - 1) / chunk_n, "rests");
+    g.sums(g.c, g.b) = Tuple(Expr(0.0), Expr(0.0));
+    const auto add = [&](const Tuple &chunk) {
+        g.sums(g.c, g.b) += Tuple(real(chunk[0]), real(chunk[1]));
+    };
+    add(g.full(g.fulls.x, g.c, g.fulls.y, g.b));
+    add(g.rest(g.c, g.rests, g.b));
+}
+
 template<typename T>
 class SumsGenerator : public Halide::Generator<SumsGenerator<T>> {
 public:
     Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
     Input<Buffer<T>> x{"x", 3};
     Input<Buffer<T>> shift{"shift", 2};
-    Input<int> block_n{"block_n"};  // rows per block
-    Input<int> chunk_s{"chunk_s"};  // a multiple of Sums::chunk_unit or, in NHWC, a quarter of it
-    Input<int> chunk_n{"chunk_n"};  // rows per group of `rest`
+    Input<int> block_n{"block_n"};
+    Input<int> chunk_s{"chunk_s"};
+    Input<int> chunk_n{"chunk_n"};
     Output<Func> sums{"sums", {Float(64), Float(64)}, 2};
 
     void generate() {
         g.layout = layout;
         g.type = Halide::type_of<T>();
-        // On a GPU a warp has the lanes, and an addition in double per lane costs nothing.
-        const bool gpu = this->get_target().has_gpu_feature();
-        const Type lanes_type = gpu ? Float(64) : g.type;
-        g.rest_lane_count = gpu ? 32 : this->natural_vector_size(g.type) >= 8 ? 16 : 8;
         dense_in(g.layout, x);
-        g.width = x.dim(1).extent();
-        g.row = x.dim(0).extent();
-        const Expr S = x.dim(0).extent(), N = x.dim(2).extent();
-        const Expr first = g.b * block_n;
-        const Expr rows = min(Expr(block_n), N - first);
-        const int unit = g.layout == Layout::nchw ? Sums::chunk_unit : Sums::chunk_unit / 4;
-        const Expr row_unit = chunk_s / unit;
-
-        const auto deviations = [&](const Expr &s, const Expr &row) {
-            const Expr d = x(s, g.c, row) - shift(g.c, g.b);
-            return Tuple(d, d * d);
-        };
-        const Tuple zeros(cast<T>(0), cast<T>(0)),
-            lanes_zeros(cast(lanes_type, 0), cast(lanes_type, 0));
-        const auto widened = [&](const Tuple &lane) {
-            return Tuple(cast(lanes_type, lane[0]), cast(lanes_type, lane[1]));
-        };
-
-        // Element in * L + l of a chunk belongs to lane l.
-        const int L = g.layout == Layout::nchw ? Sums::full_lane_count : 1;
-        g.in_full = RDom(0, row_unit * (unit / L), "in_full");
-        g.full_lane = RDom(0, L, "full_lane");
-        g.full_lanes(g.l, g.p, g.c, g.n, g.b) = zeros;
-        g.full_lanes(g.l, g.p, g.c, g.n, g.b) +=
-            deviations(g.p * row_unit * unit + g.in_full * L + g.l, first + g.n);
-        g.full(g.p, g.c, g.n, g.b) = lanes_zeros;
-        g.full(g.p, g.c, g.n, g.b) += widened(g.full_lanes(g.full_lane, g.p, g.c, g.n, g.b));
-
-        // Likewise R lanes, whole vectors first; of the tail only lanes l < tail have an element.
-        const int R = g.layout == Layout::nchw ? g.rest_lane_count : 1;
-        const Expr rest = S % chunk_s, tail = rest % R;
-        g.in_rest = RDom(0, rest / R, 0, chunk_n, "in_rest");
-        g.in_tail = RDom(0, select(tail > 0, Expr(chunk_n), 0), "in_tail");
-        g.rest_lane = RDom(0, R, "rest_lane");
-        const Expr rest_row = g.q * chunk_n + g.in_rest.y, tail_row = g.q * chunk_n + g.in_tail;
-        g.in_rest.where(rest_row < rows);
-        g.in_tail.where(tail_row < rows && g.l < tail);
-        g.rest_lanes(g.l, g.c, g.q, g.b) = zeros;
-        g.rest_lanes(g.l, g.c, g.q, g.b) +=
-            deviations(S - rest + g.in_rest.x * R + g.l, first + rest_row);
-        g.rest_lanes(g.l, g.c, g.q, g.b) += deviations(S - tail + g.l, first + tail_row);
-        g.rest(g.c, g.q, g.b) = lanes_zeros;
-        g.rest(g.c, g.q, g.b) += widened(g.rest_lanes(g.rest_lane, g.c, g.q, g.b));
-
-        g.fulls = RDom(0, S / chunk_s, 0, block_n, "fulls");
-        g.fulls.where(g.fulls.y < rows);
-        g.rests = RDom(0, (block_n + chunk_n - 1) / chunk_n, "rests");
-        g.sums(g.c, g.b) = Tuple(Expr(0.0), Expr(0.0));
-        const auto add = [&](const Tuple &chunk) {
-            g.sums(g.c, g.b) += Tuple(real(chunk[0]), real(chunk[1]));
-        };
-        add(g.full(g.fulls.x, g.c, g.fulls.y, g.b));
-        add(g.rest(g.c, g.rests, g.b));
+        describe_sums(g, this->get_target(), x.dim(0).extent(), x.dim(1).extent(),
+                      x.dim(2).extent(), {block_n, chunk_s, chunk_n},
+                      [&](const Expr &s, const Expr &row) {
+                          const Expr d = x(s, g.c, row) - shift(g.c, g.b);
+                          return Tuple(d, d * d);
+                      });
         sums = g.sums;
     }
 
@@ -237,10 +255,10 @@ public:
         const Expr mean_d = g.total(g.c)[0] / count;
         // Squares that overflowed make the channel NaN: 1 / sqrt(Inf) would make it a constant.
         const Expr overflow = strict_float(g.total(g.c)[1] - g.total(g.c)[1]);
-        g.moments(g.c) = Tuple(real(shift(g.c, 0)) + mean_d,
+        g.merged(g.c) = Tuple(real(shift(g.c, 0)) + mean_d,
                                at_least_zero(g.total(g.c)[1] - g.total(g.c)[0] * mean_d + overflow),
                                g.total(g.c)[2]);
-        moments = g.moments;
+        moments = g.merged;
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -278,16 +296,16 @@ public:
         const Expr inv_std = inverse_deviation(m2(g.c) / count, epsilon);
         const Tuple xyz = coefficients_of(mean(g.c), inv_std, prescale * real(gamma(g.c)),
                                           prescale * real(beta(g.c)) + preshift, g.type);
-        g.coefficients(g.c) =
+        g.values(g.c) =
             Tuple(inv_std, moved(moving_mean(g.c), mean(g.c)),
                   moved(moving_variance(g.c), m2(g.c) / estimator_count), xyz[0], xyz[1], xyz[2]);
-        coefficients = g.coefficients;
+        coefficients = g.values;
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
 
 private:
-    BatchCoefficients g;
+    PerChannel g;
 };
 
 template<typename T>
@@ -305,17 +323,48 @@ public:
 
     void generate() {
         g.type = Halide::type_of<T>();
-        g.coefficients(g.c) = coefficients_of(
+        g.values(g.c) = coefficients_of(
             real(moving_mean(g.c)), inverse_deviation(real(moving_variance(g.c)), epsilon),
             prescale * real(gamma(g.c)), prescale * real(beta(g.c)) + preshift, g.type);
-        coefficients = g.coefficients;
+        coefficients = g.values;
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
 
 private:
-    MovingCoefficients g;
+    PerChannel g;
 };
+
+// Cheap forms are bound by memory.
+bool cheap(ActivationForm form) {
+    return form == ActivationForm::clamp || form == ActivationForm::leaky_relu ||
+           form == ActivationForm::hardswish;
+}
+
+// One form for each activation but those that are `not_used`.
+std::vector<Form> activation_forms(const Expr &form, std::vector<ActivationForm> not_used = {}) {
+    std::vector<Form> forms;
+    for (int k = 0; k < static_cast<int>(ActivationForm::count); k++) {
+        const auto f = static_cast<ActivationForm>(k);
+        if (std::find(not_used.begin(), not_used.end(), f) == not_used.end())
+            forms.push_back({form == k, cheap(f)});
+    }
+    return forms;
+}
+
+// Layout, extents and strides of a stage over all elements; `tensors` are those that are read.
+template<typename T>
+void describe(Pointwise &g, Layout layout, Output<Buffer<T>> &y,
+              std::initializer_list<Input<Buffer<T>> *> tensors) {
+    g.layout = layout;
+    g.type = Halide::type_of<T>();
+    y = g.y;
+    for (Input<Buffer<T>> *tensor : tensors)
+        dense_in(g.layout, *tensor);
+    dense_in(g.layout, y);
+    g.width = y.dim(1).extent();
+    g.row = y.dim(0).extent();
+}
 
 template<typename T>
 class NormalizeGenerator : public Halide::Generator<NormalizeGenerator<T>> {
@@ -332,22 +381,317 @@ public:
     Output<Buffer<T>> y{"y", 3};
 
     void generate() {
-        g.layout = layout;
-        g.type = Halide::type_of<T>();
-        g.form = form;
         const Expr v = (x(g.s, g.c, g.n) - center(g.c)) * scale(g.c) + offset(g.c);
-        g.y(g.s, g.c, g.n) = activate(g.form, v, {lower, upper, alpha});
-        y = g.y;
-        dense_in(g.layout, x);
-        dense_in(g.layout, y);
-        g.width = y.dim(1).extent();
-        g.row = y.dim(0).extent();
+        g.y(g.s, g.c, g.n) = activate(form, v, {lower, upper, alpha});
+        g.forms = activation_forms(form);
+        describe<T>(g, layout, y, {&x});
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
 
 private:
-    Normalize g;
+    Pointwise g;
+};
+
+template<typename T>
+class NormalizeAddGenerator : public Halide::Generator<NormalizeAddGenerator<T>> {
+public:
+    Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
+    Input<Buffer<T>> x{"x", 3};
+    Input<Buffer<T>> z{"z", 3};
+    Input<Buffer<T>> center{"center", 1};
+    Input<Buffer<T>> scale{"scale", 1};
+    Input<Buffer<T>> offset{"offset", 1};
+    Input<T> factor{"factor"};  // of z: prescale
+    Input<int> form{"form"};    // ActivationForm
+    Input<T> lower{"lower"};
+    Input<T> upper{"upper"};
+    Input<T> alpha{"alpha"};
+    Output<Buffer<T>> y{"y", 3};
+
+    void generate() {
+        const Expr v = (x(g.s, g.c, g.n) - center(g.c)) * scale(g.c) + offset(g.c);
+        g.y(g.s, g.c, g.n) =
+            activate(form, v + z(g.s, g.c, g.n) * factor, {lower, upper, alpha});
+        g.forms = activation_forms(form);
+        describe<T>(g, layout, y, {&x, &z});
+    }
+
+    void schedule() { halnorm::schedule(g, this->get_target()); }
+
+private:
+    Pointwise g;
+};
+
+// ---- Backward ----
+//
+// dx = gamma inv_std (g - dbeta / m - xhat dgamma / m) with g = dy act'(v) is formed as
+// a g + (b d + c), d = x - center, from coefficients per channel in double, for the reason that
+// coefficients_of has. Piecewise linear activations are part of the sums and of dx, which compute v
+// again; for the others, and where there is a z, activation_gradient has made g of dy before.
+
+// d and g of one element, by what the tensor `x` is: the forward pass's x, or its y, from which it
+// is recovered but for gamma and beta, which stand in the coefficients.
+struct Element {
+    Expr d, g;
+};
+struct ElementOf {
+    Expr form;  // GradientForm
+    Expr lower, upper, below;
+    Expr inverse;  // of alpha, where x is y
+
+    Element operator()(const Expr &x, const Expr &dy, const Expr &center, const Expr &scale,
+                       const Expr &offset) const {
+        const Expr d = x - center;
+        const Expr g = piecewise_gradient(dy, d * scale + offset, lower, upper, below);
+        const Element leaky = {leaky_relu_inverse(x, inverse) - center,
+                               piecewise_gradient(dy, x, lower, upper, below)};
+        const Element elu = {elu_inverse(x, inverse) - center, elu_gradient_of_y(dy, x, below)};
+        const auto choose = [&](const Expr &of_x, const Expr &of_leaky, const Expr &of_elu) {
+            return select(form == static_cast<int>(GradientForm::of_x), of_x,
+                          form == static_cast<int>(GradientForm::of_leaky_relu), of_leaky, of_elu);
+        };
+        return {choose(d, leaky.d, elu.d), choose(g, leaky.g, elu.g)};
+    }
+
+    std::vector<Form> forms() const {
+        return {{form == static_cast<int>(GradientForm::of_x), true},
+                {form == static_cast<int>(GradientForm::of_leaky_relu), false},
+                {form == static_cast<int>(GradientForm::of_elu), false}};
+    }
+};
+
+template<typename T>
+class ActivationGradientGenerator : public Halide::Generator<ActivationGradientGenerator<T>> {
+public:
+    Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
+    Input<Buffer<T>> x{"x", 3};
+    Input<Buffer<T>> z{"z", 3};  // x where there is none
+    Input<Buffer<T>> dy{"dy", 3};
+    Input<Buffer<T>> center{"center", 1};
+    Input<Buffer<T>> scale{"scale", 1};
+    Input<Buffer<T>> offset{"offset", 1};
+    Input<T> factor{"factor"};  // of z, or 0
+    Input<T> slope{"slope"};    // of g: prescale
+    Input<int> form{"form"};    // ActivationForm; leaky_relu is clamp with a slope `below`
+    Input<T> lower{"lower"};
+    Input<T> upper{"upper"};
+    Input<T> alpha{"alpha"};  // of elu; of clamp the slope below
+    Output<Buffer<T>> g_out{"g", 3};
+
+    void generate() {
+        const Expr v = (x(g.s, g.c, g.n) - center(g.c)) * scale(g.c) + offset(g.c);
+        const Expr addend = zero_unless(factor != cast<T>(0), z(g.s, g.c, g.n) * factor);
+        g.y(g.s, g.c, g.n) = slope * activation_gradient(form, dy(g.s, g.c, g.n), v + addend, {lower, upper, alpha});
+        g.forms = activation_forms(form, {ActivationForm::leaky_relu});
+        describe<T>(g, layout, g_out, {&x, &z, &dy});
+    }
+
+    void schedule() { halnorm::schedule(g, this->get_target()); }
+
+private:
+    Pointwise g;
+};
+
+template<typename T>
+class GradientSumsGenerator : public Halide::Generator<GradientSumsGenerator<T>> {
+public:
+    Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
+    Input<Buffer<T>> x{"x", 3};  // or y
+    Input<Buffer<T>> dy{"dy", 3};
+    Input<Buffer<T>> center{"center", 1};
+    Input<Buffer<T>> scale{"scale", 1};
+    Input<Buffer<T>> offset{"offset", 1};
+    Input<int> form{"form"};  // GradientForm
+    Input<T> lower{"lower"};
+    Input<T> upper{"upper"};
+    Input<T> below{"below"};
+    Input<T> inverse{"inverse"};
+    Input<int> block_n{"block_n"};
+    Input<int> chunk_s{"chunk_s"};
+    Input<int> chunk_n{"chunk_n"};
+    Output<Func> sums{"sums", {Float(64), Float(64)}, 2};
+
+    void generate() {
+        g.layout = layout;
+        g.type = Halide::type_of<T>();
+        dense_in(g.layout, x);
+        dense_in(g.layout, dy);
+        const ElementOf element = {form, lower, upper, below, inverse};
+        g.forms = element.forms();
+        describe_sums(g, this->get_target(), x.dim(0).extent(), x.dim(1).extent(),
+                      x.dim(2).extent(), {block_n, chunk_s, chunk_n},
+                      [&](const Expr &s, const Expr &row) {
+                          const Element e = element(x(s, g.c, row), dy(s, g.c, row), center(g.c),
+                                                    scale(g.c), offset(g.c));
+                          return Tuple(e.g, e.g * e.d);
+                      });
+        sums = g.sums;
+    }
+
+    void schedule() { halnorm::schedule(g, this->get_target()); }
+
+private:
+    Sums g;
+};
+
+template<typename T>
+class InputGradientGenerator : public Halide::Generator<InputGradientGenerator<T>> {
+public:
+    Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
+    Input<Buffer<T>> x{"x", 3};  // or y
+    Input<Buffer<T>> dy{"dy", 3};
+    Input<Buffer<T>> center{"center", 1};
+    Input<Buffer<T>> scale{"scale", 1};
+    Input<Buffer<T>> offset{"offset", 1};
+    Input<Buffer<T>> a{"a", 1};
+    Input<Buffer<T>> b{"b", 1};
+    Input<Buffer<T>> c{"c", 1};
+    Input<int> form{"form"};  // GradientForm
+    Input<T> lower{"lower"};
+    Input<T> upper{"upper"};
+    Input<T> below{"below"};
+    Input<T> inverse{"inverse"};
+    Input<int> by_batch{"by_batch"};  // 0: dx = a * g, whatever x is
+    Output<Buffer<T>> dx{"dx", 3};
+
+    void generate() {
+        const Expr dy_ = dy(g.s, g.c, g.n);
+        const ElementOf element = {form, lower, upper, below, inverse};
+        const Element e = element(x(g.s, g.c, g.n), dy_, center(g.c), scale(g.c), offset(g.c));
+        const Expr through_statistics = zero_unless(by_batch != 0, e.d * b(g.c) + c(g.c));
+        const Expr scaled = form == static_cast<int>(GradientForm::none);
+        g.y(g.s, g.c, g.n) = select(scaled, a(g.c) * dy_, a(g.c) * e.g + through_statistics);
+        g.forms = element.forms();
+        g.forms.push_back({scaled, true});
+        describe<T>(g, layout, dx, {&x, &dy});
+    }
+
+    void schedule() { halnorm::schedule(g, this->get_target()); }
+
+private:
+    Pointwise g;
+};
+
+// The moving statistics in the form of the saved ones.
+template<typename T>
+class MovingStatisticsGenerator : public Halide::Generator<MovingStatisticsGenerator<T>> {
+public:
+    Input<Buffer<T>> moving_mean{"moving_mean", 1};
+    Input<Buffer<T>> moving_variance{"moving_variance", 1};
+    Input<double> epsilon{"epsilon"};
+    Output<Func> statistics{"statistics", {Float(64), Float(64)}, 1};  // (c) = (mean, inv_std)
+
+    void generate() {
+        g.type = Halide::type_of<T>();
+        g.values(g.c) = Tuple(real(moving_mean(g.c)),
+                              inverse_deviation(real(moving_variance(g.c)), epsilon));
+        statistics = g.values;
+    }
+
+    void schedule() { halnorm::schedule(g, this->get_target()); }
+
+private:
+    PerChannel g;
+};
+
+// What computes v again, and xhat = (d - rest) * factor.
+template<typename T>
+class SavedCoefficientsGenerator : public Halide::Generator<SavedCoefficientsGenerator<T>> {
+public:
+    Input<Buffer<double>> mean{"mean", 1};
+    Input<Buffer<double>> inv_std{"inv_std", 1};
+    Input<Buffer<T>> gamma{"gamma", 1};
+    Input<Buffer<T>> beta{"beta", 1};
+    Input<double> prescale{"prescale"};
+    Input<double> preshift{"preshift"};
+    Input<int> of_y{"of_y"};  // y is there in place of x: act^-1(y) = gamma * xhat + beta
+    Output<Func> coefficients{"coefficients",
+                              {Halide::type_of<T>(), Halide::type_of<T>(), Halide::type_of<T>(),
+                               Float(64), Float(64)},
+                              1};  // (c) = (center, scale, offset, factor, rest)
+
+    void generate() {
+        g.type = Halide::type_of<T>();
+        const Tuple xyz =
+            coefficients_of(mean(g.c), inv_std(g.c), prescale * real(gamma(g.c)),
+                            prescale * real(beta(g.c)) + preshift, g.type);
+        const Expr y = of_y != 0;
+        const Expr center = select(y, beta(g.c), xyz[0]);
+        const Expr rest = select(y || real(center) == mean(g.c), Expr(0.0), mean(g.c) - real(center));
+        g.values(g.c) = Tuple(center, xyz[1], xyz[2],
+                              select(y, Expr(1.0) / real(gamma(g.c)), inv_std(g.c)), rest);
+        coefficients = g.values;
+    }
+
+    void schedule() { halnorm::schedule(g, this->get_target()); }
+
+private:
+    PerChannel g;
+};
+
+// Blocks of one channel to the sums of g and of g * xhat: dbeta and dgamma.
+template<typename T>
+class ParameterGradientsGenerator : public Halide::Generator<ParameterGradientsGenerator<T>> {
+public:
+    Input<Buffer<double>> sum1{"sum1", 2};
+    Input<Buffer<double>> sum2{"sum2", 2};
+    Input<Buffer<double>> factor{"factor", 1};
+    Input<Buffer<double>> rest{"rest", 1};
+    Input<int> channels{"channels"};  // C; the sums have fold * C
+    Input<int> fold{"fold"};
+    Input<double> slope{"slope"};  // of g: prescale
+    Output<Func> gradients{"gradients", {Float(64), Float(64)}, 1};
+
+    void generate() {
+        g.type = Halide::type_of<T>();
+        g.blocks = RDom(0, fold, 0, sum1.dim(1).extent(), "blocks");
+        const Expr c = g.blocks.x * channels + g.c, b = g.blocks.y;
+        g.total(g.c) = Tuple(Expr(0.0), Expr(0.0));
+        g.total(g.c) += Tuple(sum1(c, b), sum2(c, b));
+        const Expr sum_g = g.total(g.c)[0], sum_gd = g.total(g.c)[1];
+        g.merged(g.c) =
+            Tuple(slope * sum_g, slope * factor(g.c) * (sum_gd - rest(g.c) * sum_g));
+        gradients = g.merged;
+    }
+
+    void schedule() { halnorm::schedule(g, this->get_target()); }
+
+private:
+    Merge g;
+};
+
+// The coefficients of dx, and the gradients in the type of the data.
+template<typename T>
+class InputCoefficientsGenerator : public Halide::Generator<InputCoefficientsGenerator<T>> {
+public:
+    Input<Buffer<double>> sum_g{"sum_g", 1};
+    Input<Buffer<double>> sum_g_xhat{"sum_g_xhat", 1};
+    Input<Buffer<double>> inv_std{"inv_std", 1};
+    Input<Buffer<double>> factor{"factor", 1};
+    Input<Buffer<double>> rest{"rest", 1};
+    Input<Buffer<T>> gamma{"gamma", 1};
+    Input<double> count{"count"};  // of elements per channel
+    Input<double> slope{"slope"};  // of g: prescale
+    Output<Func> coefficients{"coefficients",
+                              {Halide::type_of<T>(), Halide::type_of<T>(), Halide::type_of<T>(),
+                               Halide::type_of<T>(), Halide::type_of<T>()},
+                              1};  // (c) = (a, b, c, dgamma, dbeta)
+
+    void generate() {
+        g.type = Halide::type_of<T>();
+        const Expr scale = real(gamma(g.c)) * inv_std(g.c);
+        const Expr b = -(scale * factor(g.c) * (sum_g_xhat(g.c) / count));
+        const Expr c = -(scale * (sum_g(g.c) / count)) - b * rest(g.c);
+        g.values(g.c) = Tuple(cast<T>(scale * slope), cast<T>(b), cast<T>(c),
+                              cast<T>(sum_g_xhat(g.c)), cast<T>(sum_g(g.c)));
+        coefficients = g.values;
+    }
+
+    void schedule() { halnorm::schedule(g, this->get_target()); }
+
+private:
+    PerChannel g;
 };
 
 }  // namespace
@@ -366,3 +710,19 @@ HALIDE_REGISTER_GENERATOR(MovingCoefficientsGenerator<float>, moving_coefficient
 HALIDE_REGISTER_GENERATOR(MovingCoefficientsGenerator<double>, moving_coefficients_f64)
 HALIDE_REGISTER_GENERATOR(NormalizeGenerator<float>, normalize_f32)
 HALIDE_REGISTER_GENERATOR(NormalizeGenerator<double>, normalize_f64)
+HALIDE_REGISTER_GENERATOR(NormalizeAddGenerator<float>, normalize_add_f32)
+HALIDE_REGISTER_GENERATOR(NormalizeAddGenerator<double>, normalize_add_f64)
+HALIDE_REGISTER_GENERATOR(ActivationGradientGenerator<float>, activation_gradient_f32)
+HALIDE_REGISTER_GENERATOR(ActivationGradientGenerator<double>, activation_gradient_f64)
+HALIDE_REGISTER_GENERATOR(GradientSumsGenerator<float>, gradient_sums_f32)
+HALIDE_REGISTER_GENERATOR(GradientSumsGenerator<double>, gradient_sums_f64)
+HALIDE_REGISTER_GENERATOR(InputGradientGenerator<float>, input_gradient_f32)
+HALIDE_REGISTER_GENERATOR(InputGradientGenerator<double>, input_gradient_f64)
+HALIDE_REGISTER_GENERATOR(MovingStatisticsGenerator<float>, moving_statistics_f32)
+HALIDE_REGISTER_GENERATOR(MovingStatisticsGenerator<double>, moving_statistics_f64)
+HALIDE_REGISTER_GENERATOR(SavedCoefficientsGenerator<float>, saved_coefficients_f32)
+HALIDE_REGISTER_GENERATOR(SavedCoefficientsGenerator<double>, saved_coefficients_f64)
+HALIDE_REGISTER_GENERATOR(ParameterGradientsGenerator<float>, parameter_gradients_f32)
+HALIDE_REGISTER_GENERATOR(ParameterGradientsGenerator<double>, parameter_gradients_f64)
+HALIDE_REGISTER_GENERATOR(InputCoefficientsGenerator<float>, input_coefficients_f32)
+HALIDE_REGISTER_GENERATOR(InputCoefficientsGenerator<double>, input_coefficients_f64)

@@ -99,6 +99,9 @@ inline Expr strict_mul(const Expr &a, const Expr &b) {
 inline Expr strict_less(const Expr &a, const Expr &b) {
     return strict(Call::strict_lt, Halide::Bool(), a, b);
 }
+inline Expr strict_less_equal(const Expr &a, const Expr &b) {
+    return strict(Call::strict_le, Halide::Bool(), a, b);
+}
 
 // |v| limited to [0, limit], finite even where v is not: NaN becomes limit.
 inline Expr magnitude(const Expr &v, const Expr &limit) {
@@ -126,11 +129,6 @@ inline Expr keep_nan(const Expr &v, const Expr &result) {
 // magnitude with the sign bit of v.
 inline Expr with_sign_of(const Expr &v, const Expr &magnitude) {
     return from_bits(v, bits(magnitude) | (bits(v) & ~magnitude_mask(v)));
-}
-
-// x, or 0 (for NaN and infinity too) where keep, a scalar, is false.
-inline Expr zero_unless(const Expr &keep, const Expr &x) {
-    return from_bits(x, bits(x) & select(keep, mask(x, 0xffffffffu, ~uint64_t{0}), mask(x, 0, 0)));
 }
 
 // Products of leading bits are exact when the lengths sum to that of the significand (24, 53) at
@@ -219,20 +217,41 @@ inline Expr expm1_(const Expr &x) {
     return strict_add(power * expm1_polynomial(reduced.r), strict_sub(power, one));
 }
 
-// log(1 + e) for 0 <= e <= 1 as 2 artanh(z / 2) = z + z^3 P(z^2), z = 2 e / (2 + e); P of degree 3
-// (9), minimax, error 0.25 u.
+// P of log((1 + z / 2) / (1 - z / 2)) = 2 artanh(z / 2) = z + z^3 P(z^2) for |z| <= 2/3; of degree
+// 3 (9), minimax, error 0.25 u.
+inline Expr log_polynomial(const Expr &square) {
+    return polynomial(square,
+                      {0.083333299928469746134, 0.012502383041279241415, 0.0022058626482708927233,
+                       0.00052462935740157060699},
+                      {0.083333333333333323004, 0.012500000000004629563, 0.0022321428568009951001,
+                       0.00043402778755139443139, 0.000088778267549910680762,
+                       0.000018781221164768594794, 4.0631248412188309574e-6,
+                       9.1567506522416274269e-7, 1.6778152478110433157e-7,
+                       7.7115881550689022569e-8});
+}
+
+// log(1 + e) for 0 <= e <= 1, with z = 2 e / (2 + e).
 inline Expr log1p_(const Expr &e) {
     const Expr z = (e + e) / (e + number(e, 2));
     const Expr y = z * z;
-    const Expr p =
-        polynomial(y,
-                   {0.083333299928469746134, 0.012502383041279241415, 0.0022058626482708927233,
-                    0.00052462935740157060699},
-                   {0.083333333333333323004, 0.012500000000004629563, 0.0022321428568009951001,
-                    0.00043402778755139443139, 0.000088778267549910680762,
-                    0.000018781221164768594794, 4.0631248412188309574e-6, 9.1567506522416274269e-7,
-                    1.6778152478110433157e-7, 7.7115881550689022569e-8});
-    return z + (z * y) * p;
+    return z + (z * y) * log_polynomial(y);
+}
+
+// log(1 - t) for 0 <= t < 1: with 1 - t = 2^k (1 + e), 1 + e in [1/2, 2), k ln 2 + 2 artanh(e / (2 +
+// e)). Where k is 0, e is -t as it came, and small t are accurate. Error <= 3 u relative.
+inline Expr log1m_(const Expr &t) {
+    const Expr w = strict_sub(number(t, 1), t);
+    const Type integer = Int(t.type().bits());
+    const Expr exponent = Halide::reinterpret(integer, bits(w) >> mask(t, 23, 52));
+    const Expr bias = make_const(integer, is_double(t) ? 1022 : 126);
+    const Expr k = Halide::min(exponent - bias, make_const(integer, 0));  // 0 for [1/2, 1]
+    const Expr f = scale_by_power(w, Halide::reinterpret(UInt(t.type().bits()), -k));
+    const Expr e = select(k == 0, -t, strict_sub(f, number(t, 1)));
+    const Expr z = (e + e) / (e + number(t, 2));
+    const Expr k_ = Halide::cast(t.type(), k);
+    const Expr log_f = z + (z * (z * z)) * log_polynomial(z * z);
+    return k_ * number(t, 0.693359375, 6.93147180369123816490e-01) +
+           (log_f + k_ * number(t, -2.12194440054690583e-4, 1.90821492927058781614e-10));
 }
 
 // exp(t^2/2) erfc(t / sqrt 2) / 2 for t in [0, 14.5] (float64: [0, 38.7]): w S(1 - 2 c w), w = 1 /

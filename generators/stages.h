@@ -7,11 +7,14 @@
 // outputs that the caller asks for and is serial: the runtime walks over regions, so that what a
 // stage leaves in the cache the next one finds there.
 //
-// Each schedule is a file that defines the functions declared in schedules/schedule.h over these
-// structs.
+// Stages of one shape share a struct: a schedule says once how all rows are summed, how all
+// elements are mapped. Each schedule is a file that defines the functions declared in
+// schedules/schedule.h over these structs.
 #pragma once
 
 #include <Halide.h>
+
+#include <vector>
 
 namespace halnorm {
 
@@ -29,10 +32,18 @@ struct Shift {
     Halide::Type type;  // of x
 };
 
-// Sums of deviations per channel and block: the only stage that reads all of x to reduce it.
+// A formula that a stage contains, and the condition under which a call means it: the same for the
+// whole call, so a schedule specializes on it.
+struct Form {
+    Halide::Expr condition;
+    bool cheap;  // of a few instructions, bound by memory; others are bound by arithmetic
+};
+
+// Sums of two terms per element, by channel and block: the stages that read all of a tensor to
+// reduce it. `terms`, of x's type, are
 //
-//     d          = x - shift
-//     sums(c, b) = (sum of d, sum of d * d), double
+//     sums            d = x - shift: (d, d * d)
+//     gradient_sums   g = dy * act', d = x - center: (g, g * d)
 //
 // An accumulator of x's type takes only a few dozen addends before it is added to a double: `full`
 // sums chunk_s consecutive elements of one row, `rest` what remains of chunk_n rows (all of it,
@@ -41,7 +52,7 @@ struct Sums {
     Halide::Var l{"l"}, c{"c"}, b{"b"};  // lane, channel, block
     Halide::Var p{"p"}, n{"n"}, q{"q"};  // part of a row, row; group of chunk_n rows
     Halide::Func full_lanes{
-        "full_lanes"};  // (l, p, c, n, b) = (sum d, sum d^2), x's type; update(0) over in_full
+        "full_lanes"};  // (l, p, c, n, b) = sums of terms, x's type; update(0) over in_full
     Halide::Func full{
         "full"};  // (p, c, n, b); update(0) over full_lane; double on a GPU, like `rest`
     Halide::Func rest_lanes{
@@ -51,6 +62,7 @@ struct Sums {
     Halide::Func sums{
         "sums"};  // (c, b), output; update(0) over fulls = (part, row), update(1) over rests
     Halide::RDom in_full, full_lane, fulls, in_rest, in_tail, rest_lane, rests;
+    std::vector<Form> forms;
     Halide::Expr width, row;  // extents of x in c and in s: what kernels are specialized on
     Layout layout = Layout::nchw;
     Halide::Type type;  // of x
@@ -62,35 +74,39 @@ struct Sums {
     static constexpr int chunk_unit = 64;  // chunk_s is a multiple of this, in NHWC of a quarter
 };
 
-// Blocks of one channel to its mean and M2 = sum((x - mean)^2), by Chan's formula in double. excess
-// is how much larger the sums of squares were than the blocks' own M2 because a shift is not its
-// block's mean: errors of the sums grow by the factor 1 + excess / M2. Where the caller folds f
-// rows into one row of f * C channels, blocks (c, b), (C + c, b) ... belong to channel c.
+// Per channel, from the sums of its blocks in double:
+//
+//     merge                 mean and M2 = sum((x - mean)^2), by Chan's formula, and how much larger
+//                           the sums of squares were than the blocks' own M2 because a shift is not
+//                           its block's mean: errors of the sums grow by the factor 1 + excess / M2
+//     parameter_gradients   sums of g and of g * xhat: dbeta and dgamma
+//
+// Where the caller folds f rows into one row of f * C channels, blocks (c, b), (C + c, b) ... belong
+// to channel c.
 struct Merge {
     Halide::Var c{"c"};
-    Halide::RDom blocks;              // (fold, block)
-    Halide::Func total{"total"};      // (c); update(0) over blocks
-    Halide::Func moments{"moments"};  // (c) = (mean, m2, excess), output
+    Halide::RDom blocks;            // (fold, block)
+    Halide::Func total{"total"};    // (c); update(0) over blocks
+    Halide::Func merged{"merged"};  // (c), output
     Halide::Type type;
 };
 
-// Per channel: what normalization needs, from the statistics of the batch or from the moving ones.
-struct BatchCoefficients {
+// Per channel, from the channel's statistics and parameters: what the stages over all elements need.
+struct PerChannel {
     Halide::Var c{"c"};
-    Halide::Func coefficients{
-        "coefficients"};  // (c) = (inv_std, moving mean, moving variance, center, scale, offset)
-    Halide::Type type;
-};
-struct MovingCoefficients {
-    Halide::Var c{"c"};
-    Halide::Func coefficients{"coefficients"};  // (c) = (center, scale, offset)
+    Halide::Func values{"values"};  // (c), output
     Halide::Type type;
 };
 
-// y = act((x - center) * scale + offset), one read and one write.
-struct Normalize {
+// Element by element, in one pass over all of the tensors:
+//
+//     normalize             y = act((x - center) * scale + offset)
+//     normalize_add         y = act((x - center) * scale + offset + z * factor)
+//     activation_gradient   g = dy * act'(as above)
+//     input_gradient        dx = a * g + b * (x - center) + c
+struct Pointwise {
     Halide::Var s{"s"}, c{"c"}, n{"n"};
-    Halide::Expr form;        // ActivationForm, the same for the whole call: specialize on it
+    std::vector<Form> forms;
     Halide::Func y{"y"};      // (s, c, n), output
     Halide::Expr width, row;  // its extents in c and in s
     Layout layout = Layout::nchw;

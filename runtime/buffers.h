@@ -4,6 +4,7 @@
 #include "gpu.h"
 #include "kernels.h"
 #include "plan.h"
+#include "stages.h"
 
 namespace halnorm {
 
@@ -50,13 +51,28 @@ inline View<1> array_view(const Plan &plan, halnorm_dtype dtype, const void *dat
     return View<1>(plan, dtype, data, {{c, channels, 1}});
 }
 
-// Slice of x, or of y. Kernels see coordinates of the whole, so a slice of x and one of y agree.
-inline View<3> tensor_view(const Plan &plan, const Region &r, const void *data, const Slice &slice,
-                           int64_t Axis::*stride) {
+// Slice of a region's tensor, by its index. Kernels see coordinates of the whole, so slices of
+// different tensors agree.
+inline View<3> tensor_view(const Plan &plan, const Region &r, int tensor, const void *data,
+                           const Slice &slice) {
     return View<3>(plan, r.dtype, data,
-                   {{0, r.s.extent, r.s.*stride},
-                    {slice.c, slice.channels, r.c.*stride},
-                    {slice.n, slice.rows, r.n.*stride}});
+                   {{0, r.s.extent, r.s.stride[tensor]},
+                    {slice.c, slice.channels, r.c.stride[tensor]},
+                    {slice.n, slice.rows, r.n.stride[tensor]}});
+}
+
+struct CoefficientViews {
+    CoefficientViews(const Plan &plan, const Coefficients &coefficients, const Slice &slice)
+        : center(array_view(plan, plan.dtype, coefficients.center, slice.c, slice.channels)),
+          scale(array_view(plan, plan.dtype, coefficients.scale, slice.c, slice.channels)),
+          offset(array_view(plan, plan.dtype, coefficients.offset, slice.c, slice.channels)) {}
+    View<1> center, scale, offset;
+};
+
+// Sums or shifts of some channels and blocks; dense over all (folded) channels.
+inline View<2> sums_view(const Plan &plan, halnorm_dtype dtype, const void *data, int64_t c,
+                         int64_t channels, int64_t block, int64_t blocks) {
+    return View<2>(plan, dtype, data, {{c, channels, 1}, {block, blocks, plan.reduce.width()}});
 }
 
 }  // namespace halnorm

@@ -1,8 +1,8 @@
 #include <atomic>
 
+#include "forward.h"
 #include "gpu.h"
 #include "parallel.h"
-#include "stages.h"
 #include "status.h"
 
 namespace halnorm {
@@ -24,8 +24,8 @@ Pieces take_pieces(const Plan &plan, Workspace &workspace) {
 
 struct Call {
     const Plan &plan;
-    const void *x;
-    void *y;
+    ForwardTensors tensors;
+    Normalize normalize;
     const Coefficients &coefficients;
     std::atomic<int> code{0};
 };
@@ -33,12 +33,57 @@ struct Call {
 void normalize_task(void *argument, int64_t index) {
     Call &call = *static_cast<Call *>(argument);
     const int code =
-        run_normalize(call.plan, call.x, call.y, call.plan.apply_slice(index), call.coefficients);
+        call.normalize(call.plan, call.tensors, call.plan.apply_slice(index), call.coefficients);
     if (code != 0)
         call.code.store(code, std::memory_order_relaxed);
 }
 
 }  // namespace
+
+halnorm_status forward_inference(const ForwardArguments &a, Normalize normalize) {
+    Plan plan;
+    HALNORM_TRY(make_plan(a.config, a.operands(), true, &plan));
+    if (a.moving_mean == nullptr || a.moving_variance == nullptr) {
+        return Failure(HALNORM_ERROR_NULL)
+               << (a.moving_mean == nullptr ? "moving_mean" : "moving_variance")
+               << ": was NULL, should point to num_channels values";
+    }
+    const size_t element = plan.element(), array = static_cast<size_t>(plan.channels()) * element;
+    enum { at_x, at_z, at_y, at_gamma, at_beta, at_mean, at_variance, at_workspace, count };
+    Range ranges[count] = {
+        range_of("x", *a.x, false),
+        a.add ? range_of("z", *a.z, false) : Range{"z", nullptr, 0, 1, false},
+        range_of("y", *a.y, true),
+        {"gamma", a.gamma, array, element, false},
+        {"beta", a.beta, array, element, false},
+        {"moving_mean", a.moving_mean, array, element, false},
+        {"moving_variance", a.moving_variance, array, element, false},
+        {"workspace", a.workspace_bytes > 0 ? a.workspace : nullptr, a.workspace_bytes, 1, true},
+    };
+    const InPlace pairs[] = {{at_x, at_y, same_strides(*a.x, *a.y)},
+                             {at_z, at_y, a.add && same_strides(*a.z, *a.y)}};
+    HALNORM_TRY(check_ranges(ranges, count, pairs, a.add ? 2 : 1));
+    if (plan.reduce.empty())
+        return kernel_status(plan, 0);
+    Workspace lent(a.workspace, a.workspace_bytes);
+    take_pieces(plan, lent);
+    HALNORM_TRY(lent.check());
+
+    DeviceCall device(plan);
+    HALNORM_TRY(device.begin(a.x->device, ranges, count, at_workspace));
+    const auto at = [&](int i) { return const_cast<void *>(ranges[i].data); };
+    Workspace pieces(at(at_workspace), a.workspace_bytes);
+    const Pieces p = take_pieces(plan, pieces);
+    const int code = run_moving_coefficients(plan, given_or_filled(plan, at(at_gamma), p.gamma, 1),
+                                             given_or_filled(plan, at(at_beta), p.beta, 0),
+                                             at(at_mean), at(at_variance), p.coefficients);
+    if (code != 0)
+        return device.end(code);
+    Call call{plan, {at(at_x), at(at_y), at(at_z)}, normalize, p.coefficients};
+    parallel_for(*a.config, plan.elements(), plan.apply_tasks(), normalize_task, &call);
+    return device.end(call.code.load(std::memory_order_relaxed));
+}
+
 }  // namespace halnorm
 
 using namespace halnorm;
@@ -55,46 +100,10 @@ halnorm_status halnorm_forward_inference(const halnorm_config *config, const hal
                                          const void *moving_mean, const void *moving_variance,
                                          const halnorm_tensor *y, void *workspace,
                                          size_t workspace_bytes) {
-    if (y == nullptr)
-        return Failure(HALNORM_ERROR_NULL) << "y: was NULL, should point to a halnorm_tensor";
-    Plan plan;
-    HALNORM_TRY(make_plan(config, x, y, true, &plan));
-    if (moving_mean == nullptr || moving_variance == nullptr) {
-        return Failure(HALNORM_ERROR_NULL)
-               << (moving_mean == nullptr ? "moving_mean" : "moving_variance")
-               << ": was NULL, should point to num_channels values";
-    }
-    const size_t element = plan.element(), array = static_cast<size_t>(plan.channels()) * element;
-    enum { at_x, at_y, at_gamma, at_beta, at_mean, at_variance, at_workspace, count };
-    Range ranges[count] = {
-        range_of("x", *x, false),
-        range_of("y", *y, true),
-        {"gamma", gamma, array, element, false},
-        {"beta", beta, array, element, false},
-        {"moving_mean", moving_mean, array, element, false},
-        {"moving_variance", moving_variance, array, element, false},
-        {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes, 1, true},
-    };
-    HALNORM_TRY(check_ranges(ranges, count, at_x, at_y, same_strides(*x, *y)));
-    if (plan.reduce.empty())
-        return kernel_status(plan, 0);
-    Workspace lent(workspace, workspace_bytes);
-    take_pieces(plan, lent);
-    HALNORM_TRY(lent.check());
-
-    DeviceCall device(plan);
-    HALNORM_TRY(device.begin(x->device, ranges, count, at_workspace));
-    const auto at = [&](int i) { return const_cast<void *>(ranges[i].data); };
-    Workspace pieces(at(at_workspace), workspace_bytes);
-    const Pieces p = take_pieces(plan, pieces);
-    const int code = run_moving_coefficients(plan, given_or_filled(plan, at(at_gamma), p.gamma, 1),
-                                             given_or_filled(plan, at(at_beta), p.beta, 0),
-                                             at(at_mean), at(at_variance), p.coefficients);
-    if (code != 0)
-        return device.end(code);
-    Call call{plan, at(at_x), at(at_y), p.coefficients};
-    parallel_for(*config, plan.elements(), plan.apply_tasks(), normalize_task, &call);
-    return device.end(call.code.load(std::memory_order_relaxed));
+    return forward_inference({config, x, y, false, nullptr, gamma, beta,
+                              const_cast<void *>(moving_mean), const_cast<void *>(moving_variance),
+                              nullptr, nullptr, workspace, workspace_bytes},
+                             run_normalize);
 }
 
 }  // extern "C"

@@ -84,6 +84,10 @@ void fill_device_array(const Plan &plan, halnorm_dtype dtype, void *values, int6
     driver_of(plan.device)->fill(values, count, size_of(dtype), bits);
 }
 
+void read_device_array(const Plan &plan, void *to, const void *from, size_t bytes) {
+    driver_of(plan.device)->download(to, from, bytes);
+}
+
 halnorm_status DeviceCall::begin(halnorm_device tensors, Range *ranges, int count, int workspace) {
     const GpuDriver *driver = driver_of(plan_.device);
     if (driver == nullptr)

@@ -31,6 +31,9 @@ void set_device_buffer(VariantDevice device, Buffer *buffer, const void *address
 void fill_device_array(const Plan &plan, halnorm_dtype dtype, void *values, int64_t count,
                        double value);
 
+// Copies from a device array to the host, within a DeviceCall.
+void read_device_array(const Plan &plan, void *to, const void *from, size_t bytes);
+
 // The device for the time of one call, on the calling thread. Where the variant runs on the CPU all
 // of it does nothing.
 class DeviceCall {
@@ -49,7 +52,7 @@ public:
     halnorm_status end(int code);
 
 private:
-    static constexpr int max_ranges = 12;
+    static constexpr int max_ranges = 16;
 
     halnorm_status failure(halnorm_status status) const;  // with what the driver said
 

@@ -34,41 +34,95 @@ template<typename T>
 using NormalizeKernel = int (*)(Buffer *x, Buffer *center, Buffer *scale, Buffer *offset,
                                 int32_t form, T lower, T upper, T alpha, Buffer *y);
 
-struct ShiftRow {
-    ShiftKernel f32[2], f64[2];
-};  // [KernelLayout]
-struct SumsRow {
-    SumsKernel f32[2], f64[2];
+template<typename T>
+using NormalizeAddKernel = int (*)(Buffer *x, Buffer *z, Buffer *center, Buffer *scale,
+                                   Buffer *offset, T factor, int32_t form, T lower, T upper,
+                                   T alpha, Buffer *y);
+template<typename T>
+using ActivationGradientKernel = int (*)(Buffer *x, Buffer *z, Buffer *dy, Buffer *center,
+                                         Buffer *scale, Buffer *offset, T factor, T slope,
+                                         int32_t form, T lower, T upper, T alpha, Buffer *g);
+template<typename T>
+using GradientSumsKernel = int (*)(Buffer *x, Buffer *dy, Buffer *center, Buffer *scale,
+                                   Buffer *offset, int32_t form, T lower, T upper, T below,
+                                   T inverse, int32_t block_n, int32_t chunk_s, int32_t chunk_n,
+                                   Buffer *sum1, Buffer *sum2);
+template<typename T>
+using InputGradientKernel = int (*)(Buffer *x, Buffer *dy, Buffer *center, Buffer *scale,
+                                    Buffer *offset, Buffer *a, Buffer *b, Buffer *c, int32_t form,
+                                    T lower, T upper, T below, T inverse, int32_t by_batch,
+                                    Buffer *dx);
+using MovingStatisticsKernel = int (*)(Buffer *moving_mean, Buffer *moving_variance,
+                                       double epsilon, Buffer *mean, Buffer *inv_std);
+using SavedCoefficientsKernel = int (*)(Buffer *mean, Buffer *inv_std, Buffer *gamma, Buffer *beta,
+                                        double prescale, double preshift, int32_t of_y,
+                                        Buffer *center, Buffer *scale, Buffer *offset,
+                                        Buffer *factor, Buffer *rest);
+using ParameterGradientsKernel = int (*)(Buffer *sum1, Buffer *sum2, Buffer *factor, Buffer *rest,
+                                         int32_t channels, int32_t fold, double slope,
+                                         Buffer *sum_g, Buffer *sum_g_xhat);
+using InputCoefficientsKernel = int (*)(Buffer *sum_g, Buffer *sum_g_xhat, Buffer *inv_std,
+                                        Buffer *factor, Buffer *rest, Buffer *gamma, double count,
+                                        double slope, Buffer *a, Buffer *b, Buffer *c,
+                                        Buffer *dgamma, Buffer *dbeta);
+
+// A stage's kernels of one variant: for each layout where it sees x, for each dtype.
+template<typename F32, typename F64>
+struct LayoutRow {
+    F32 f32[2];
+    F64 f64[2];
 };
-struct MergeRow {
-    MergeKernel f32, f64;
+template<typename Kernel>
+struct ChannelRow {
+    Kernel f32, f64;
 };
-struct BatchCoefficientsRow {
-    BatchCoefficientsKernel f32, f64;
-};
-struct MovingCoefficientsRow {
-    MovingCoefficientsKernel f32, f64;
-};
-struct NormalizeRow {
-    NormalizeKernel<float> f32[2];
-    NormalizeKernel<double> f64[2];
-};
+using ShiftRow = LayoutRow<ShiftKernel, ShiftKernel>;
+using SumsRow = LayoutRow<SumsKernel, SumsKernel>;
+using NormalizeRow = LayoutRow<NormalizeKernel<float>, NormalizeKernel<double>>;
+using NormalizeAddRow = LayoutRow<NormalizeAddKernel<float>, NormalizeAddKernel<double>>;
+using ActivationGradientRow =
+    LayoutRow<ActivationGradientKernel<float>, ActivationGradientKernel<double>>;
+using GradientSumsRow = LayoutRow<GradientSumsKernel<float>, GradientSumsKernel<double>>;
+using InputGradientRow = LayoutRow<InputGradientKernel<float>, InputGradientKernel<double>>;
+using MergeRow = ChannelRow<MergeKernel>;
+using BatchCoefficientsRow = ChannelRow<BatchCoefficientsKernel>;
+using MovingCoefficientsRow = ChannelRow<MovingCoefficientsKernel>;
+using MovingStatisticsRow = ChannelRow<MovingStatisticsKernel>;
+using SavedCoefficientsRow = ChannelRow<SavedCoefficientsKernel>;
+using ParameterGradientsRow = ChannelRow<ParameterGradientsKernel>;
+using InputCoefficientsRow = ChannelRow<InputCoefficientsKernel>;
 
 extern const ShiftRow shift_kernels[];
 extern const SumsRow sums_kernels[];
+extern const NormalizeRow normalize_kernels[];
+extern const NormalizeAddRow normalize_add_kernels[];
+extern const ActivationGradientRow activation_gradient_kernels[];
+extern const GradientSumsRow gradient_sums_kernels[];
+extern const InputGradientRow input_gradient_kernels[];
 extern const MergeRow merge_kernels[];
 extern const BatchCoefficientsRow batch_coefficients_kernels[];
 extern const MovingCoefficientsRow moving_coefficients_kernels[];
-extern const NormalizeRow normalize_kernels[];
+extern const MovingStatisticsRow moving_statistics_kernels[];
+extern const SavedCoefficientsRow saved_coefficients_kernels[];
+extern const ParameterGradientsRow parameter_gradients_kernels[];
+extern const InputCoefficientsRow input_coefficients_kernels[];
 
 // The tables of the variants for GPUs, in the order of the generated table.
 struct GpuKernels {
     const ShiftRow *shift;
     const SumsRow *sums;
     const NormalizeRow *normalize;
+    const NormalizeAddRow *normalize_add;
+    const ActivationGradientRow *activation_gradient;
+    const GradientSumsRow *gradient_sums;
+    const InputGradientRow *input_gradient;
     const MergeRow *merge;
     const BatchCoefficientsRow *batch_coefficients;
     const MovingCoefficientsRow *moving_coefficients;
+    const MovingStatisticsRow *moving_statistics;
+    const SavedCoefficientsRow *saved_coefficients;
+    const ParameterGradientsRow *parameter_gradients;
+    const InputCoefficientsRow *input_coefficients;
 };
 extern const GpuKernels gpu_kernels;
 

@@ -6,9 +6,9 @@
 namespace halnorm {
 namespace {
 
-// A group of channels that goes through all stages should stay in L2 beside what else lives there;
-// the smallest L2 that matters is 128 KB (Cortex-A55).
-constexpr int64_t group_bytes = 128 * 1024;
+// A group of channels that goes through all stages should stay in L2 beside what else lives there,
+// all of its tensors together; the smallest L2 that matters is 128 KB (Cortex-A55).
+constexpr int64_t group_bytes = 256 * 1024;
 
 // Elements of one call of `normalize`: long enough that the call costs nothing, short enough to
 // share among threads.
@@ -54,9 +54,13 @@ int64_t choose_fold(int64_t channels, int64_t rows) {
 }
 
 bool can_fold(const Region &r) {
-    const auto contiguous = [&](int64_t c, int64_t n) { return c == 1 && n == r.c.extent; };
-    return r.layout == kernel_nhwc && r.s.extent == 1 && r.n.extent > 1 && r.c.extent > 1 &&
-           contiguous(r.c.stride_x, r.n.stride_x) && contiguous(r.c.stride_y, r.n.stride_y);
+    if (r.layout != kernel_nhwc || r.s.extent != 1 || r.n.extent <= 1 || r.c.extent <= 1)
+        return false;
+    for (int k = 0; k < r.tensors; k++) {
+        if (r.c.stride[k] != 1 || r.n.stride[k] != r.c.extent)
+            return false;
+    }
+    return true;
 }
 
 // Rows of up to 256 elements are not cut. Longer ones are cut into chunks of up to 512, 16 addends
@@ -77,14 +81,17 @@ void fold_rows(Region *r) {
     if (!can_fold(*r))
         return;
     r->fold = choose_fold(r->c.extent, r->n.extent);
-    r->n = {r->n.extent / r->fold, r->n.stride_x * r->fold, r->n.stride_y * r->fold};
+    r->n.extent /= r->fold;
+    for (int k = 0; k < r->tensors; k++)
+        r->n.stride[k] *= r->fold;
     r->c.extent *= r->fold;
 }
 
 void cut_reduction(Plan *plan) {
     const Region &r = plan->reduce;
     const int64_t s = r.s.extent, n = r.n.extent, element = static_cast<int64_t>(plan->element());
-    plan->group = clamp(group_bytes / (s * n * element), 1, r.width());
+    const int64_t bytes = group_bytes / plan->streams;
+    plan->group = clamp(bytes / (s * n * element), 1, r.width());
     if (plan->group > 16)
         plan->group -= plan->group % 16;
 
@@ -92,7 +99,7 @@ void cut_reduction(Plan *plan) {
     const bool few = r.width() < 16 && plan->group == 1 && n >= 16;
     plan->by_channel = r.layout == kernel_nchw && !few;
     if (r.layout == kernel_nchw) {
-        plan->block_n = plan->by_channel ? n : clamp(group_bytes / (s * element), 1, n);
+        plan->block_n = plan->by_channel ? n : clamp(bytes / (s * element), 1, n);
         plan->chunk_s = choose_chunk_s(s);
         const int64_t rest = s % plan->chunk_s;
         plan->chunk_n = clamp(256 / (rest == 0 ? 1 : rest), 1, accumulator_addends);
@@ -139,7 +146,9 @@ void cut_single_rows(Region *r) {
     }
     if (best == 0)
         return;
-    r->n = {r->s.extent / best, best, best};
+    r->n.extent = r->s.extent / best;
+    for (int k = 0; k < r->tensors; k++)
+        r->n.stride[k] = best;
     r->s.extent = best;
 }
 
@@ -255,42 +264,44 @@ Slice Plan::apply_all(int64_t c, int64_t some_channels) const {
     return {c, some_channels, 0, apply.n.extent};
 }
 
-halnorm_status make_plan(const halnorm_config *config, const halnorm_tensor *x,
-                         const halnorm_tensor *y, bool with_data, Plan *plan) {
+halnorm_status make_plan(const halnorm_config *config, const Operands &operands, bool with_data,
+                         Plan *plan) {
     HALNORM_TRY(check_config(config));
     plan->config = config;
     HALNORM_TRY(activation_scalars(*config, &plan->activation));
-    HALNORM_TRY(fold(*config, x, y, with_data, &plan->apply));
-    // Only a y with other strides makes the two regions differ.
-    const bool same = y == nullptr || same_strides(*x, *y);
-    if (same) {
-        plan->reduce = plan->apply;
-    } else {
-        HALNORM_TRY(fold(*config, x, nullptr, with_data, &plan->reduce));
-    }
-    HALNORM_TRY(choose_variant(*config, x->device, &plan->variant));
+    HALNORM_TRY(fold(*config, operands.list, operands.count, with_data, &plan->apply));
+    // Only a tensor with other strides makes the two regions differ.
+    const halnorm_tensor &x = *operands.list[0].tensor;
+    bool same = true;
+    for (int k = operands.reduced; k < operands.count; k++)
+        same = same && same_strides(x, *operands.list[k].tensor);
+    if (!same)
+        HALNORM_TRY(fold(*config, operands.list, operands.reduced, with_data, &plan->reduce));
+    HALNORM_TRY(choose_variant(*config, x.device, &plan->variant));
     plan->device = variants[plan->variant].device;
-    plan->dtype = x->dtype;
-    if (plan->reduce.empty()) {
+    plan->dtype = x.dtype;
+    plan->streams = operands.streams;
+    plan->scratch = operands.scratch && !plan->apply.empty() ? add_dense_tensor(&plan->apply) : 0;
+    const auto finish = [&](void (*change)(Region *)) {
+        change(&plan->apply);
+        if (same)
+            plan->reduce = plan->apply;
+        else
+            change(&plan->reduce);
+    };
+    if (plan->apply.empty()) {
+        plan->reduce = plan->apply;
         plan->block_n = plan->blocks = plan->chunk_s = plan->chunk_n = plan->group = 1;
         plan->apply_rows = plan->apply_channels = 1;
         plan->by_channel = true;
-        return HALNORM_OK;
-    }
-    if (plan->device != VariantDevice::cpu) {
-        cut_single_rows(&plan->reduce);
-        cut_single_rows(&plan->apply);
+    } else if (plan->device != VariantDevice::cpu) {
+        finish(cut_single_rows);
         cut_gpu_reduction(plan);
-        return HALNORM_OK;
-    }
-    fold_rows(&plan->apply);
-    if (same) {
-        plan->reduce = plan->apply;
     } else {
-        fold_rows(&plan->reduce);
+        finish(fold_rows);
+        cut_reduction(plan);
+        cut_apply(plan);
     }
-    cut_reduction(plan);
-    cut_apply(plan);
     return HALNORM_OK;
 }
 

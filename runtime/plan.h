@@ -24,8 +24,10 @@ struct Plan {
     int32_t variant;
     VariantDevice device;
     halnorm_dtype dtype;
-    Region reduce;  // x alone, so that the workspace does not depend on y's strides
-    Region apply;   // x and y
+    Region reduce;  // the tensors that are reduced, so that sizes do not depend on the others' strides
+    Region apply;   // all tensors
+    int scratch;    // index of a tensor in the workspace, if the call needs one
+    int streams;
     ActivationScalars activation;
 
     // Reduction: blocks of block_n rows; within a block, chunks (see generators/stages.h).
@@ -52,9 +54,21 @@ struct Plan {
     Slice apply_all(int64_t c, int64_t some_channels) const;  // all rows of some channels
 };
 
+// The tensors of a call. The first `reduced` of them are what the reduction reads.
+struct Operands {
+    Operand list[max_tensors - 1];
+    int count, reduced;
+    int streams;           // tensors that a group of channels has in the cache, for the size of groups
+    bool scratch = false;  // one more tensor in the workspace
+
+    void add(const char *name, const halnorm_tensor *tensor) { list[count++] = {name, tensor}; }
+};
+
+constexpr int forward_streams = 2, backward_streams = 3;
+
 // Checks the configuration and the tensors, chooses the variant and cuts the work.
-halnorm_status make_plan(const halnorm_config *config, const halnorm_tensor *x,
-                         const halnorm_tensor *y, bool with_data, Plan *plan);
+halnorm_status make_plan(const halnorm_config *config, const Operands &operands, bool with_data,
+                         Plan *plan);
 
 // The caller's workspace, handed out piece by piece. With no memory it only counts.
 class Workspace {
@@ -84,7 +98,7 @@ halnorm_status query_workspace(const halnorm_config *config, const halnorm_tenso
     if (bytes == nullptr)
         return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
     Plan plan;
-    HALNORM_TRY(make_plan(config, x, nullptr, false, &plan));
+    HALNORM_TRY(make_plan(config, {{{"x", x}}, 1, 1, forward_streams}, false, &plan));
     Workspace workspace(nullptr, 0);
     take_pieces(plan, workspace);
     *bytes = plan.reduce.empty() ? 0 : workspace.used();

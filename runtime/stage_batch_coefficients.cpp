@@ -1,9 +1,9 @@
-#include "stage_coefficients.h"
+#include "buffers.h"
 
 namespace halnorm {
 
-int run_batch_coefficients(const Plan &plan, int64_t c, int64_t channels, const BatchArrays &a,
-                           const Coefficients &coefficients) {
+int run_batch_coefficients(const Plan &plan, int64_t c, int64_t channels, double count,
+                           const BatchArrays &a, const Coefficients &coefficients) {
     const halnorm_dtype dtype = plan.dtype;
     const auto view = [&](halnorm_dtype type, const void *data) {
         return array_view(plan, type, data, c, channels);
@@ -18,7 +18,6 @@ int run_batch_coefficients(const Plan &plan, int64_t c, int64_t channels, const 
     const BatchCoefficientsRow &row =
         row_of(plan, batch_coefficients_kernels, &GpuKernels::batch_coefficients);
     const BatchCoefficientsKernel kernel = dtype == HALNORM_FLOAT64 ? row.f64 : row.f32;
-    const double count = static_cast<double>(plan.count());
     const double estimator =
         plan.config->moving_variance_estimator == HALNORM_VARIANCE_SAMPLE && count > 1 ? count - 1 :
                                                                                          count;
@@ -27,7 +26,7 @@ int run_batch_coefficients(const Plan &plan, int64_t c, int64_t channels, const 
                             plan.activation.prescale, plan.activation.preshift, &inv_std,
                             &moving_mean, &moving_variance, &center, &scale, &offset);
     if (code == 0)
-        repeat_coefficients(plan, coefficients);
+        repeat_folds(plan, coefficients);
     return code;
 }
 

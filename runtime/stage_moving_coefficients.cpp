@@ -1,4 +1,4 @@
-#include "stage_coefficients.h"
+#include "buffers.h"
 
 namespace halnorm {
 
@@ -19,7 +19,7 @@ int run_moving_coefficients(const Plan &plan, const void *gamma, const void *bet
         kernel(&g, &b, &mean, &variance, plan.config->epsilon, plan.activation.prescale,
                plan.activation.preshift, &center, &scale, &offset);
     if (code == 0)
-        repeat_coefficients(plan, coefficients);
+        repeat_folds(plan, coefficients);
     return code;
 }
 

@@ -7,17 +7,12 @@
 namespace halnorm {
 namespace {
 
-View<2> sums_view(const Plan &plan, halnorm_dtype dtype, const void *data, int64_t c,
-                  int64_t channels, int64_t block, int64_t blocks) {
-    return View<2>(plan, dtype, data, {{c, channels, 1}, {block, blocks, plan.reduce.width()}});
-}
-
 // The blocks of a slice. Blocks count from the first row of x, so kernels are shown all rows of x.
 struct Blocks {
     Blocks(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums)
         : first(slice.n / plan.block_n), count((slice.rows + plan.block_n - 1) / plan.block_n),
-          in(tensor_view(plan, plan.reduce, x, {slice.c, slice.channels, 0, plan.reduce.n.extent},
-                         &Axis::stride_x)),
+          in(tensor_view(plan, plan.reduce, 0, x,
+                         {slice.c, slice.channels, 0, plan.reduce.n.extent})),
           shift(sums_view(plan, plan.reduce.dtype, sums.shift, slice.c, slice.channels, first,
                           count)),
           sum1(sums_view(plan, HALNORM_FLOAT64, sums.sum1, slice.c, slice.channels, first, count)),
@@ -119,15 +114,6 @@ int sweep_all(const Plan &plan, const void *x, const SumsArrays &sums, bool with
 }
 
 }  // namespace
-
-SumsArrays take_sums(const Plan &plan, Workspace &workspace) {
-    const size_t count = static_cast<size_t>(plan.reduce.width() * plan.blocks);
-    SumsArrays sums;
-    sums.shift = workspace.take(count * plan.element());
-    sums.sum1 = workspace.take<double>(count * sizeof(double));
-    sums.sum2 = workspace.take<double>(count * sizeof(double));
-    return sums;
-}
 
 int reduce_slice(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums,
                  const Moments &moments) {

@@ -33,7 +33,7 @@ struct BatchArrays {
     double *inv_std;
 };
 
-SumsArrays take_sums(const Plan &plan, Workspace &workspace);
+SumsArrays take_sums(const Plan &plan, Workspace &workspace, bool with_shift = true);
 Coefficients take_coefficients(const Plan &plan, Workspace &workspace);
 
 // mean and m2 of a slice that holds all rows of its channels (where plan.by_channel), or of the
@@ -45,14 +45,27 @@ int reduce_all(const Plan &plan, const void *x, const SumsArrays &sums, const Mo
 
 // Coefficients of channels [c, c + channels). Where rows are folded, c is 0 and they are repeated
 // for each fold.
-int run_batch_coefficients(const Plan &plan, int64_t c, int64_t channels, const BatchArrays &arrays,
-                           const Coefficients &coefficients);
+int run_batch_coefficients(const Plan &plan, int64_t c, int64_t channels, double count,
+                           const BatchArrays &arrays, const Coefficients &coefficients);
 int run_moving_coefficients(const Plan &plan, const void *gamma, const void *beta,
                             const void *moving_mean, const void *moving_variance,
                             const Coefficients &coefficients);
 
-int run_normalize(const Plan &plan, const void *x, void *y, const Slice &slice,
+// Tensors of a forward pass, in the order of plan.apply: x, y and, for _add, z.
+struct ForwardTensors {
+    const void *x;
+    void *y;
+    const void *z;
+};
+using Normalize = int (*)(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
+                          const Coefficients &coefficients);
+int run_normalize(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
                   const Coefficients &coefficients);
+int run_normalize_add(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
+                      const Coefficients &coefficients);
+
+// values[0, count) = value.
+void fill(const Plan &plan, halnorm_dtype dtype, void *values, int64_t count, double value);
 
 // num_channels copies of `value`, for a gamma or beta that is not given; the caller's pointer where
 // it is.
@@ -63,6 +76,10 @@ void fill_doubles(const Plan &plan, double *values, double value);
 // y = act(x), the rule for one element per channel: center 0, scale and offset of the activation
 // alone.
 void identity_coefficients(const Plan &plan, const Coefficients &coefficients);
+
+// The first C of fold * C values are there; the others become copies. (On a GPU fold is 1.)
+void repeat_folds(const Plan &plan, void *values);
+void repeat_folds(const Plan &plan, const Coefficients &coefficients);
 
 // The first failure among tasks that run side by side.
 halnorm_status kernel_status(const Plan &plan, int code);

@@ -33,7 +33,7 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
                                   int64_t *count, double *mean, double *m2, void *workspace,
                                   size_t workspace_bytes) {
     Plan plan;
-    HALNORM_TRY(make_plan(config, x, nullptr, true, &plan));
+    HALNORM_TRY(make_plan(config, {{{"x", x}}, 1, 1, forward_streams}, true, &plan));
     if (count == nullptr || mean == nullptr || m2 == nullptr) {
         return Failure(HALNORM_ERROR_NULL) << (count == nullptr ? "count" :
                                                mean == nullptr  ? "mean" :
@@ -57,7 +57,7 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
         {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes, 1, true},
         {"count", count, sizeof *count, sizeof *count, true},
     };
-    HALNORM_TRY(check_ranges(ranges, all, 0, 0, false));
+    HALNORM_TRY(check_ranges(ranges, all, nullptr, 0));
     Workspace lent(workspace, workspace_bytes);
     take_pieces(plan, lent);
     if (!plan.reduce.empty())
@@ -102,7 +102,7 @@ halnorm_status halnorm_statistics_merge(int64_t num_channels, int64_t *count, do
         if (r.data == nullptr)
             return Failure(HALNORM_ERROR_NULL) << r.name << ": was NULL, should be given";
     }
-    HALNORM_TRY(check_ranges(ranges, 5, 0, 0, false));
+    HALNORM_TRY(check_ranges(ranges, 5, nullptr, 0));
     if (*count < 0 || other_count < 0) {
         return Failure(HALNORM_ERROR_PARAMETER)
                << (*count < 0 ? "count" : "other_count") << ": was "

@@ -5,11 +5,6 @@
 namespace halnorm {
 namespace {
 
-struct Named {
-    const char *name;
-    const halnorm_tensor &t;
-};
-
 constexpr int64_t max_int32 = 0x7fffffff;
 
 // Offset of the last element that kernels reach: they count in 32 bits, some vectors beyond an
@@ -27,8 +22,8 @@ bool is_empty(const halnorm_tensor &t) {
 }
 
 // rank, dtype, device, extents, sizes; with_data also the pointer.
-halnorm_status check_alone(const Named &a, bool with_data) {
-    const halnorm_tensor &t = a.t;
+halnorm_status check_alone(const Operand &a, bool with_data) {
+    const halnorm_tensor &t = *a.tensor;
     if (t.dtype != HALNORM_FLOAT32 && t.dtype != HALNORM_FLOAT64) {
         return Failure(HALNORM_ERROR_DTYPE)
                << a.name << ".dtype: was " << static_cast<int64_t>(t.dtype)
@@ -69,8 +64,8 @@ halnorm_status check_alone(const Named &a, bool with_data) {
 
 // Every stride positive and, taken from the smallest up, beyond all that the smaller ones reach;
 // the whole within the 32-bit offsets of the kernels.
-halnorm_status check_strides(const Named &a) {
-    const halnorm_tensor &t = a.t;
+halnorm_status check_strides(const Operand &a) {
+    const halnorm_tensor &t = *a.tensor;
     int order[HALNORM_MAX_RANK], count = 0;
     for (int i = 0; i < t.rank; i++) {
         if (t.shape[i] == 1)
@@ -108,42 +103,62 @@ int channel_axis(const halnorm_config &config, const halnorm_tensor &t) {
     return config.layout == HALNORM_NHWC ? t.rank - 1 : 1;
 }
 
-halnorm_status check_pair(const halnorm_tensor &x, const halnorm_tensor &y) {
-    if (y.dtype != x.dtype) {
-        return Failure(HALNORM_ERROR_DTYPE)
-               << "y.dtype: was " << static_cast<int64_t>(y.dtype) << ", should be that of x, "
-               << static_cast<int64_t>(x.dtype);
-    }
-    if (y.device != x.device) {
-        return Failure(HALNORM_ERROR_DEVICE)
-               << "y.device: was " << static_cast<int64_t>(y.device) << ", should be that of x, "
-               << static_cast<int64_t>(x.device);
-    }
-    if (y.rank != x.rank) {
-        return Failure(HALNORM_ERROR_RANK)
-               << "y.rank: was " << static_cast<int64_t>(y.rank) << ", should be that of x, "
-               << static_cast<int64_t>(x.rank);
-    }
+halnorm_status check_pair(const Operand &first, const Operand &other) {
+    const halnorm_tensor &x = *first.tensor, &y = *other.tensor;
+    const auto differs = [&](halnorm_status status, const char *field, int64_t is, int64_t should) {
+        return Failure(status) << other.name << "." << field << ": was " << is
+                               << ", should be that of " << first.name << ", " << should;
+    };
+    if (y.dtype != x.dtype)
+        return differs(HALNORM_ERROR_DTYPE, "dtype", y.dtype, x.dtype);
+    if (y.device != x.device)
+        return differs(HALNORM_ERROR_DEVICE, "device", y.device, x.device);
+    if (y.rank != x.rank)
+        return differs(HALNORM_ERROR_RANK, "rank", y.rank, x.rank);
     for (int i = 0; i < x.rank; i++) {
         if (y.shape[i] != x.shape[i]) {
             return Failure(HALNORM_ERROR_SHAPE)
-                   << "y.shape[" << static_cast<int64_t>(i) << "]: was " << y.shape[i]
-                   << ", should be that of x, " << x.shape[i];
+                   << other.name << ".shape[" << static_cast<int64_t>(i) << "]: was " << y.shape[i]
+                   << ", should be that of " << first.name << ", " << x.shape[i];
         }
     }
     return HALNORM_OK;
 }
 
+Axis axis_of(const Operand *operands, int tensors, int i) {
+    Axis axis = {operands[0].tensor->shape[i], {}};
+    for (int k = 0; k < tensors; k++)
+        axis.stride[k] = operands[k].tensor->strides[i];
+    return axis;
+}
+
+Axis single(int64_t extent) {
+    Axis axis = {extent, {}};
+    for (int64_t &stride : axis.stride)
+        stride = 1;
+    return axis;
+}
+
+// In all tensors, outer steps over the whole of inner.
+bool continues(const Axis &outer, const Axis &inner, int tensors) {
+    for (int k = 0; k < tensors; k++) {
+        if (outer.stride[k] != inner.stride[k] * inner.extent)
+            return false;
+    }
+    return true;
+}
+
 // Joins all axes but the channel's into as few as possible, outermost first; returns how many.
-int join(const halnorm_tensor &x, const halnorm_tensor &y, int channel, Axis *axes) {
+int join(const Operand *operands, int tensors, int channel, Axis *axes) {
+    const halnorm_tensor &x = *operands[0].tensor;
     int count = 0;
     for (int i = 0; i < x.rank; i++) {
         if (i == channel || x.shape[i] == 1)
             continue;
-        const Axis axis = {x.shape[i], x.strides[i], y.strides[i]};
-        if (count > 0 && axes[count - 1].stride_x == axis.stride_x * axis.extent &&
-            axes[count - 1].stride_y == axis.stride_y * axis.extent) {
-            axes[count - 1] = {axes[count - 1].extent * axis.extent, axis.stride_x, axis.stride_y};
+        Axis axis = axis_of(operands, tensors, i);
+        if (count > 0 && continues(axes[count - 1], axis, tensors)) {
+            axis.extent *= axes[count - 1].extent;
+            axes[count - 1] = axis;
         } else {
             axes[count++] = axis;
         }
@@ -151,65 +166,80 @@ int join(const halnorm_tensor &x, const halnorm_tensor &y, int channel, Axis *ax
     return count;
 }
 
-bool dense(const Axis &a) {
-    return a.extent == 1 || (a.stride_x == 1 && a.stride_y == 1);
+bool dense(const Axis &a, int tensors) {
+    for (int k = 0; k < tensors && a.extent != 1; k++) {
+        if (a.stride[k] != 1)
+            return false;
+    }
+    return true;
 }
 
 }  // namespace
 
-halnorm_status fold(const halnorm_config &config, const halnorm_tensor *x, const halnorm_tensor *y,
+halnorm_status fold(const halnorm_config &config, const Operand *operands, int count,
                     bool with_data, Region *region) {
-    if (x == nullptr)
-        return Failure(HALNORM_ERROR_NULL) << "x: was NULL, should point to a halnorm_tensor";
-    HALNORM_TRY(check_alone({"x", *x}, with_data));
-    if (y != nullptr) {
-        HALNORM_TRY(check_alone({"y", *y}, with_data));
-        HALNORM_TRY(check_pair(*x, *y));
+    for (int k = 0; k < count; k++) {
+        const Operand &operand = operands[k];
+        if (operand.tensor == nullptr) {
+            return Failure(HALNORM_ERROR_NULL)
+                   << operand.name << ": was NULL, should point to a halnorm_tensor";
+        }
+        HALNORM_TRY(check_alone(operand, with_data));
+        if (k > 0)
+            HALNORM_TRY(check_pair(operands[0], operand));
     }
-    const int channel = channel_axis(config, *x);
-    if (x->shape[channel] != config.num_channels) {
+    const halnorm_tensor &x = *operands[0].tensor;
+    const int channel = channel_axis(config, x);
+    if (x.shape[channel] != config.num_channels) {
         return Failure(HALNORM_ERROR_SHAPE)
-               << "x.shape[" << static_cast<int64_t>(channel) << "]: was " << x->shape[channel]
-               << ", should be num_channels, " << config.num_channels;
+               << operands[0].name << ".shape[" << static_cast<int64_t>(channel) << "]: was "
+               << x.shape[channel] << ", should be num_channels, " << config.num_channels;
     }
-    region->dtype = x->dtype;
+    region->dtype = x.dtype;
     region->layout = kernel_nchw;
-    if (is_empty(*x)) {
-        region->s = region->n = {0, 1, 1};
-        region->c = {config.num_channels, 1, 1};
+    region->tensors = count;
+    if (is_empty(x)) {
+        region->s = region->n = single(0);
+        region->c = single(config.num_channels);
         return HALNORM_OK;
     }
-    const halnorm_tensor &out = y != nullptr ? *y : *x;
-    HALNORM_TRY(check_strides({"x", *x}));
-    if (y != nullptr)
-        HALNORM_TRY(check_strides({"y", *y}));
+    for (int k = 0; k < count; k++)
+        HALNORM_TRY(check_strides(operands[k]));
 
-    Axis axes[HALNORM_MAX_RANK];
-    const int count = join(*x, out, channel, axes);
-    const Axis one = {1, 1, 1};
+    Axis axes[HALNORM_MAX_RANK] = {};
+    const int joined = join(operands, count, channel, axes);
     Axis &s = region->s, &c = region->c, &n = region->n;
-    c = {x->shape[channel], x->strides[channel], out.strides[channel]};
-    if (c.extent == 1)
-        c = {1, 1, 1};
-    if (count <= 1) {
+    c = x.shape[channel] == 1 ? single(1) : axis_of(operands, count, channel);
+    if (joined <= 1) {
         // A single axis is the row where it is dense, else the rows.
-        const Axis axis = count == 1 ? axes[0] : one;
-        const bool row = count == 1 && dense(axis);
-        s = row ? axis : one;
-        n = row ? one : axis;
-    } else if (count == 2) {
+        const bool row = joined == 1 && dense(axes[0], count);
+        s = row ? axes[0] : single(1);
+        n = row || joined == 0 ? single(1) : axes[0];
+    } else if (joined == 2) {
         n = axes[0];
         s = axes[1];
     }
-    const bool by_row = dense(s) && !(s.extent == 1 && dense(c));
-    if (count > 2 || (!by_row && !dense(c))) {
-        return Failure(HALNORM_ERROR_STRIDE) << "x.strides, y.strides: were such that the axes do "
-                                                "not fold to (spatial, channel, batch) with one of "
-                                                "the spatial and channel axes dense; should be "
-                                                "dense, or padded in one place only";
+    const bool by_row = joined <= 2 && dense(s, count) && !(s.extent == 1 && dense(c, count));
+    if (joined > 2 || (!by_row && !dense(c, count))) {
+        Failure failure(HALNORM_ERROR_STRIDE);
+        for (int k = 0; k < count; k++)
+            failure << (k > 0 ? ", " : "") << operands[k].name << ".strides";
+        return failure << ": were such that the axes do not fold to (spatial, channel, batch) with "
+                          "one of the spatial and channel axes dense; should be dense, or padded "
+                          "in one place only";
     }
     region->layout = by_row ? kernel_nchw : kernel_nhwc;
     return HALNORM_OK;
+}
+
+int add_dense_tensor(Region *region) {
+    const int k = region->tensors++;
+    const bool by_row = region->layout == kernel_nchw;
+    Axis &inner = by_row ? region->s : region->c, &outer = by_row ? region->c : region->s;
+    inner.stride[k] = 1;
+    outer.stride[k] = inner.extent;
+    region->n.stride[k] = inner.extent * outer.extent;
+    return k;
 }
 
 bool same_strides(const halnorm_tensor &x, const halnorm_tensor &y) {
@@ -232,8 +262,7 @@ Range range_of(const char *name, const halnorm_tensor &t, bool output) {
     return {name, t.data, (static_cast<size_t>(last) + 1) * element, element, output};
 }
 
-halnorm_status check_ranges(const Range *ranges, int count, int same_a, int same_b,
-                            bool same_allowed) {
+halnorm_status check_ranges(const Range *ranges, int count, const InPlace *pairs, int pair_count) {
     for (int i = 0; i < count; i++) {
         const Range &a = ranges[i];
         if (a.data != nullptr && reinterpret_cast<uintptr_t>(a.data) % a.alignment != 0) {
@@ -251,11 +280,18 @@ halnorm_status check_ranges(const Range *ranges, int count, int same_a, int same
                             pb = reinterpret_cast<uintptr_t>(b.data);
             if (pa >= pb + b.bytes || pb >= pa + a.bytes)
                 continue;
-            if (same_allowed && i == same_b && k == same_a && pa == pb)
+            const InPlace *pair = nullptr;
+            for (int j = 0; j < pair_count && pair == nullptr; j++) {
+                if (pairs[j].output == i && pairs[j].input == k)
+                    pair = &pairs[j];
+            }
+            if (pair != nullptr && pair->allowed && pa == pb)
                 continue;
-            return Failure(HALNORM_ERROR_OVERLAP)
-                   << a.name << ": overlaps " << b.name << ", should be memory of its own"
-                   << (i == same_b && k == same_a ? ", or x itself with x's strides" : "");
+            Failure failure(HALNORM_ERROR_OVERLAP);
+            failure << a.name << ": overlaps " << b.name << ", should be memory of its own";
+            if (pair != nullptr)
+                failure << ", or " << b.name << " itself with its strides";
+            return failure;
         }
     }
     return HALNORM_OK;

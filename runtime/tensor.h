@@ -6,15 +6,18 @@
 
 namespace halnorm {
 
+// Tensors of one pass, and room for one in the workspace.
+constexpr int max_tensors = 6;
+
 struct Axis {
-    int64_t extent, stride_x,
-        stride_y;  // strides in elements; stride_y is unused where there is no y
+    int64_t extent, stride[max_tensors];  // in elements, of each tensor
 };
 
-// x, and y if there is one, as one region of (s, c, n).
+// The tensors of a pass as one region of (s, c, n).
 struct Region {
     halnorm_dtype dtype;
     KernelLayout layout;
+    int tensors;
     Axis s, c, n;
     int64_t fold =
         1;  // where it is f > 1, c has the extent f * C: f rows of C channels are seen as one row
@@ -22,14 +25,22 @@ struct Region {
     bool empty() const { return s.extent * n.extent == 0; }
 };
 
+struct Operand {
+    const char *name;
+    const halnorm_tensor *tensor;
+};
+
 inline size_t size_of(halnorm_dtype dtype) {
     return dtype == HALNORM_FLOAT64 ? 8 : 4;
 }
 
-// Checks x and y (which may be NULL: none) against the configuration and each other, and folds
-// them. Data pointers are checked only where `with_data`.
-halnorm_status fold(const halnorm_config &config, const halnorm_tensor *x, const halnorm_tensor *y,
+// Checks the tensors against the configuration and the first of them, and folds them. Data pointers
+// are checked only where `with_data`.
+halnorm_status fold(const halnorm_config &config, const Operand *operands, int count,
                     bool with_data, Region *region);
+
+// Adds a tensor whose strides are dense in the order of the region's layout; returns its index.
+int add_dense_tensor(Region *region);
 
 bool same_strides(const halnorm_tensor &x, const halnorm_tensor &y);
 
@@ -44,9 +55,13 @@ struct Range {
 
 Range range_of(const char *name, const halnorm_tensor &tensor, bool output);
 
-// Alignment of each, and no output overlapping another argument. The pair `same_a`, `same_b`
-// (indices) may be the same memory exactly.
-halnorm_status check_ranges(const Range *ranges, int count, int same_a, int same_b,
-                            bool same_allowed);
+// Indices of two arguments that may be the same memory exactly: an output and what it replaces.
+struct InPlace {
+    int input, output;
+    bool allowed;
+};
+
+// Alignment of each, and no output overlapping another argument.
+halnorm_status check_ranges(const Range *ranges, int count, const InPlace *pairs, int pair_count);
 
 }  // namespace halnorm

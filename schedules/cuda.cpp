@@ -151,13 +151,13 @@ void schedule(Merge &g, const Target &) {
     // A warp per channel over the blocks, eight channels beside each other.
     Var co("co"), ci("ci"), w("w");
     RVar bo("bo"), bi("bi");
-    g.moments.split(g.c, co, ci, depth, tail).gpu_blocks(co).gpu_threads(ci).never_partition_all();
-    g.total.compute_at(g.moments, ci).store_in(MemoryType::Register);
+    g.merged.split(g.c, co, ci, depth, tail).gpu_blocks(co).gpu_threads(ci).never_partition_all();
+    g.total.compute_at(g.merged, ci).store_in(MemoryType::Register);
     g.total.update().split(g.blocks.y, bo, bi, warp, tail);
     Func lanes = g.total.update().rfactor(bi, w);
     Func shared = lanes.in(g.total);
     lanes.compute_at(shared, g.c).store_in(MemoryType::Register);
-    shared.compute_at(g.moments, co)
+    shared.compute_at(g.merged, co)
         .store_in(MemoryType::GPUShared)
         .bound_storage(g.c, depth)
         .reorder(g.c, w)
@@ -165,15 +165,11 @@ void schedule(Merge &g, const Target &) {
         .never_partition_all();
 }
 
-void schedule(BatchCoefficients &g, const Target &) {
-    per_channel(g.coefficients, g.c);
+void schedule(PerChannel &g, const Target &) {
+    per_channel(g.values, g.c);
 }
 
-void schedule(MovingCoefficients &g, const Target &) {
-    per_channel(g.coefficients, g.c);
-}
-
-void schedule(Normalize &g, const Target &) {
+void schedule(Pointwise &g, const Target &) {
     // Four rows per thread share the coefficients. Blocks are counted in one dimension: the others
     // end at 65535.
     const bool nhwc = g.layout == Layout::nhwc;
@@ -194,9 +190,9 @@ void schedule(Normalize &g, const Target &) {
         y.fuse(block, no, block).gpu_blocks(block).never_partition_all();
         return y;
     };
-    each_activation(g, [&](Stage y, ActivationForm form) {
+    each_form(g.y, g.forms, [&](Stage y, bool cheap) {
         // Bound by memory: four loads under way per thread, which takes that no row is guarded.
-        if (form == ActivationForm::clamp || form == ActivationForm::leaky_relu) {
+        if (cheap) {
             four_rows(y.specialize(rows % (nhwc ? 4 * depth : 4) == 0), TailStrategy::RoundUp)
                 .unroll(ni);
         }

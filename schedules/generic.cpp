@@ -35,14 +35,19 @@ void vectorize(Stage s, const Var &v, int V) {
         s.vectorize(v, V, tail);
 }
 
+void long_rows(Sums &g) {
+    each_form(g.sums.update(0), g.forms,
+              [&](Stage s, bool) { s.reorder(g.fulls.x, g.fulls.y, g.c, g.b); });
+}
+
 void nchw(Sums &g, int V) {
     // One channel and chunk after the other.
-    g.sums.update(0).reorder(g.fulls.x, g.fulls.y, g.c, g.b);
+    long_rows(g);
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     vectorize(g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack), g.l, V);
     vectorize(g.full_lanes.update().reorder(g.l, g.in_full), g.l, V);
 
-    g.sums.update(1).reorder(g.rests, g.c, g.b);
+    each_form(g.sums.update(1), g.forms, [&](Stage s, bool) { s.reorder(g.rests, g.c, g.b); });
     g.rest.compute_at(g.sums, g.rests).store_in(MemoryType::Stack);
     vectorize(g.rest_lanes.compute_at(g.sums, g.rests).store_in(MemoryType::Stack), g.l, V);
     vectorize(g.rest_lanes.update(0).reorder(g.l, g.in_rest.x, g.in_rest.y), g.l, V);
@@ -54,12 +59,13 @@ void nhwc(Sums &g, int V) {
     // line of them.
     Var co("co"), ci("ci");
     const int channels = V > 1 ? V : 8;
-    g.sums.update(0).reorder(g.fulls.x, g.fulls.y, g.c, g.b);
+    long_rows(g);
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
 
-    vectorize(g.sums.update(1).split(g.c, co, ci, channels, tail).reorder(ci, g.rests, co, g.b), ci,
-              V);
+    each_form(g.sums.update(1), g.forms, [&](Stage s, bool) {
+        vectorize(s.split(g.c, co, ci, channels, tail).reorder(ci, g.rests, co, g.b), ci, V);
+    });
     g.rest_lanes.compute_at(g.sums, g.rests)
         .store_in(MemoryType::Stack)
         .bound_storage(g.c, channels);
@@ -82,20 +88,16 @@ void schedule(Sums &g, const Target &target) {
 }
 
 void schedule(Merge &g, const Target &target) {
-    vectorize(g.moments, g.c, lanes_of(target, g.type));
+    vectorize(g.merged, g.c, lanes_of(target, g.type));
 }
 
-void schedule(BatchCoefficients &g, const Target &target) {
-    vectorize(g.coefficients, g.c, lanes_of(target, g.type));
+void schedule(PerChannel &g, const Target &target) {
+    vectorize(g.values, g.c, lanes_of(target, g.type));
 }
 
-void schedule(MovingCoefficients &g, const Target &target) {
-    vectorize(g.coefficients, g.c, lanes_of(target, g.type));
-}
-
-void schedule(Normalize &g, const Target &target) {
+void schedule(Pointwise &g, const Target &target) {
     const int lanes = lanes_of(target, g.type);
-    each_activation(g, [&](Stage y, ActivationForm) {
+    each_form(g.y, g.forms, [&](Stage y, bool) {
         if (g.layout == Layout::nchw) {
             vectorize(y.reorder(g.s, g.c, g.n), g.s, lanes);
         } else {

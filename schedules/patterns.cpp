@@ -14,13 +14,6 @@ TailStrategy tail_of(bool masked) {
     return masked ? TailStrategy::Predicate : TailStrategy::GuardWithIf;
 }
 
-// Forms of a few instructions, bound by memory: worth unrolling. The others are bound by
-// arithmetic.
-bool cheap(ActivationForm form) {
-    return form == ActivationForm::clamp || form == ActivationForm::leaky_relu ||
-           form == ActivationForm::hardswish;
-}
-
 }  // namespace
 
 void shift_by_row(Shift &g) {
@@ -37,7 +30,8 @@ void sums_by_row(Sums &g, const RowTuning &t) {
     };
 
     // Long rows: one channel and chunk at a time, its accumulators in registers.
-    g.sums.update(0).reorder(g.fulls.x, g.fulls.y, g.c, g.b);
+    each_form(g.sums.update(0), g.forms,
+              [&](Stage s, bool) { s.reorder(g.fulls.x, g.fulls.y, g.c, g.b); });
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     g.full.update().atomic().vectorize(g.full_lane);
     g.full_lanes.compute_at(g.sums, g.fulls.x)
@@ -60,9 +54,13 @@ void sums_by_row(Sums &g, const RowTuning &t) {
             .reorder(ci, g.rests, co, g.b)
             .vectorize(ci, t.V, tail);
     };
-    for (int row : t.constant_rows)
-        walk(g.sums.update(1).specialize(g.row == row));
-    walk(g.sums.update(1));
+    each_form(g.sums.update(1), g.forms, [&](Stage s, bool cheap) {
+        if (cheap) {
+            for (int row : t.constant_rows)
+                walk(s.specialize(g.row == row));
+        }
+        walk(s);
+    });
     on_stack(g.rest.compute_at(g.sums, g.rests));
     g.rest.update().reorder(g.rest_lane, g.c).atomic().vectorize(g.rest_lane);
     on_stack(g.rest_lanes.compute_at(g.sums, g.rests));
@@ -80,19 +78,19 @@ void sums_by_row(Sums &g, const RowTuning &t) {
     }
 }
 
-void normalize_by_row(Normalize &g, const RowTuning &t) {
+void map_by_row(Pointwise &g, const RowTuning &t) {
     Var so("so"), si("si");
-    each_activation(g, [&](Stage y, ActivationForm form) {
+    each_form(g.y, g.forms, [&](Stage y, bool cheap) {
         const auto rows = [&](Stage s) {
             return s.reorder(g.s, g.c, g.n).vectorize(g.s, t.V, tail_of(t.masked_tails));
         };
-        if (cheap(form)) {
+        if (cheap) {
             for (int row : t.constant_rows) {
                 if (row < 8 * t.V)
                     rows(y.specialize(g.row == row)).unroll(g.s);
             }
-            if (t.normalize_vectors > 1) {
-                const int run = t.normalize_vectors * t.V;
+            if (t.map_vectors > 1) {
+                const int run = t.map_vectors * t.V;
                 y.specialize(g.row % run == 0)
                     .split(g.s, so, si, run, TailStrategy::RoundUp)
                     .reorder(si, so, g.c, g.n)
@@ -118,7 +116,8 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
     };
 
     // Rows that do not fold with the batch (padded images): right, not fast.
-    g.sums.update(0).reorder(g.fulls.x, g.fulls.y, g.c, g.b);
+    each_form(g.sums.update(0), g.forms,
+              [&](Stage s, bool) { s.reorder(g.fulls.x, g.fulls.y, g.c, g.b); });
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
 
@@ -131,11 +130,13 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
             .reorder(ci, g.rests, co, g.b)
             .vectorize(ci, t.V);
     };
-    for (int vectors : t.sums_panels) {
-        panel(g.sums.update(1).specialize(g.width % (vectors * t.V) == 0), vectors,
-              TailStrategy::RoundUp);
-    }
-    panel(g.sums.update(1), 1, tail);
+    each_form(g.sums.update(1), g.forms, [&](Stage s, bool cheap) {
+        for (int vectors : t.sums_panels) {
+            if (cheap)
+                panel(s.specialize(g.width % (vectors * t.V) == 0), vectors, TailStrategy::RoundUp);
+        }
+        panel(s, 1, tail);
+    });
     on_stack(g.rest_lanes.compute_at(g.sums, g.rests));
     g.rest_lanes.update(0)
         .reorder(g.c, g.l, g.in_rest.x, g.in_rest.y)
@@ -144,11 +145,11 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
     g.rest_lanes.update(1).reorder(g.c, g.l, g.in_tail);
 }
 
-void normalize_by_panel(Normalize &g, const PanelTuning &t) {
+void map_by_panel(Pointwise &g, const PanelTuning &t) {
     Var co("co"), ci("ci");
-    each_activation(g, [&](Stage y, ActivationForm form) {
-        if (cheap(form)) {
-            for (int vectors : t.normalize_panels) {
+    each_form(g.y, g.forms, [&](Stage y, bool cheap) {
+        if (cheap) {
+            for (int vectors : t.map_panels) {
                 y.specialize(g.width % (vectors * t.V) == 0)
                     .split(g.c, co, ci, vectors * t.V, TailStrategy::RoundUp)
                     .reorder(ci, co, g.s, g.n)

@@ -16,21 +16,21 @@ struct RowTuning {
     std::vector<int> constant_rows;  // row lengths that are worth code of their own
     int full_lanes =
         Sums::full_lane_count;  // of a long row in one pass over a chunk, two accumulators each
-    int normalize_vectors = 1;  // of a row side by side, for a core that does not look ahead
+    int map_vectors = 1;  // of a row side by side, for a core that does not look ahead
 };
 void shift_by_row(Shift &g);
 void sums_by_row(Sums &g, const RowTuning &t);
-void normalize_by_row(Normalize &g, const RowTuning &t);
+void map_by_row(Pointwise &g, const RowTuning &t);
 
 // NHWC: V channels side by side, in panels of some vectors, widest first. Widths that are no
 // multiple of a panel take the next one, and in the end single vectors with a tail.
 struct PanelTuning {
     int V;
     bool masked_tails;
-    std::vector<int> sums_panels, normalize_panels;
+    std::vector<int> sums_panels, map_panels;
 };
 void sums_by_panel(Sums &g, const PanelTuning &t);
-void normalize_by_panel(Normalize &g, const PanelTuning &t);
+void map_by_panel(Pointwise &g, const PanelTuning &t);
 
 // The small stages: V channels side by side.
 void by_channel(Halide::Func f, const Halide::Var &c, int V, bool masked_tails);

@@ -2,7 +2,6 @@
 // generator program of its own, so there is no registry and no switch on the target.
 #pragma once
 
-#include "activation_forms.h"
 #include "stages.h"
 
 namespace halnorm {
@@ -10,18 +9,18 @@ namespace halnorm {
 void schedule(Shift &, const Halide::Target &);
 void schedule(Sums &, const Halide::Target &);
 void schedule(Merge &, const Halide::Target &);
-void schedule(BatchCoefficients &, const Halide::Target &);
-void schedule(MovingCoefficients &, const Halide::Target &);
-void schedule(Normalize &, const Halide::Target &);
+void schedule(PerChannel &, const Halide::Target &);
+void schedule(Pointwise &, const Halide::Target &);
 
-// Calls directives(stage, form) for each form of activation, on y specialized to it: the form is
-// chosen once per call, and only its own arithmetic stands in the loop.
+// Calls directives(stage, cheap) for each form, on the stage specialized to it: the form is chosen
+// once per call, and only its own arithmetic stands in the loop.
 template<typename Directives>
-void each_activation(Normalize &g, Directives directives) {
-    for (int form = 0; form < static_cast<int>(ActivationForm::count); form++) {
-        directives(g.y.specialize(g.form == form), static_cast<ActivationForm>(form));
-    }
-    g.y.specialize_fail("form is not an ActivationForm");
+void each_form(Halide::Stage stage, const std::vector<Form> &forms, Directives directives) {
+    if (forms.empty())
+        return directives(stage, true);
+    for (const Form &form : forms)
+        directives(stage.specialize(form.condition), form.cheap);
+    stage.specialize_fail("the form is none of the stage's");
 }
 
 }  // namespace halnorm

@@ -36,20 +36,16 @@ void schedule(Sums &g, const Target &target) {
 }
 
 void schedule(Merge &g, const Target &target) {
-    by_channel(g.moments, g.c, target.natural_vector_size(g.type), true);
+    by_channel(g.merged, g.c, target.natural_vector_size(g.type), true);
 }
 
-void schedule(BatchCoefficients &g, const Target &target) {
-    by_channel(g.coefficients, g.c, target.natural_vector_size(g.type), true);
+void schedule(PerChannel &g, const Target &target) {
+    by_channel(g.values, g.c, target.natural_vector_size(g.type), true);
 }
 
-void schedule(MovingCoefficients &g, const Target &target) {
-    by_channel(g.coefficients, g.c, target.natural_vector_size(g.type), true);
-}
-
-void schedule(Normalize &g, const Target &target) {
-    g.layout == Layout::nchw ? normalize_by_row(g, rows(target, g.type)) :
-                               normalize_by_panel(g, panels(target, g.type));
+void schedule(Pointwise &g, const Target &target) {
+    g.layout == Layout::nchw ? map_by_row(g, rows(target, g.type)) :
+                               map_by_panel(g, panels(target, g.type));
 }
 
 }  // namespace halnorm

@@ -1,0 +1,391 @@
+// What the backward passes share: checks, memory, and how an activation's gradient is come by.
+#include <math.h>
+
+#include "../generators/activation_forms.h"
+#include "activation.h"
+#include "backward.h"
+#include "gpu.h"
+#include "status.h"
+
+namespace halnorm {
+namespace {
+
+constexpr double none = static_cast<double>(NAN);  // no limit
+
+Failure null(const char *name, const char *should) {
+    Failure failure(HALNORM_ERROR_NULL);
+    failure << name << ": was NULL, should " << should;
+    return failure;
+}
+
+halnorm_status check_args(const halnorm_backward_args *args, const BackwardPart &part) {
+    if (args == nullptr)
+        return null("args", "point to a halnorm_backward_args");
+    const halnorm_backward_args &a = *args;
+    if (a.x == nullptr && a.y == nullptr)
+        return null("args.x", "point to a halnorm_tensor, or args.y");
+    if (a.x != nullptr && a.y != nullptr) {
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << "args.y: was given beside args.x, should be NULL";
+    }
+    if (a.dy == nullptr)
+        return null("args.dy", "point to a halnorm_tensor");
+    if (a.z != nullptr && a.x == nullptr) {
+        return Failure(HALNORM_ERROR_UNSUPPORTED)
+               << "args.z: was given with args.y, should be NULL: x cannot be recovered from y";
+    }
+    if (a.dz != nullptr && a.z == nullptr && part.part != BackwardPart::reduce)
+        return null("args.z", "be given where args.dz is wanted");
+
+    const bool saved = a.saved_mean != nullptr || a.saved_inv_std != nullptr;
+    const bool moving = a.moving_mean != nullptr || a.moving_variance != nullptr;
+    if (saved && moving) {
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << "args.moving_mean, args.moving_variance: were given beside the saved statistics, "
+                  "should be NULL";
+    }
+    const auto pair = [&](const void *first, const void *second) {
+        return first != nullptr && second != nullptr;
+    };
+    if (moving && !pair(a.moving_mean, a.moving_variance)) {
+        return null(a.moving_mean == nullptr ? "args.moving_mean" : "args.moving_variance",
+                    "be given as the other moving statistic is");
+    }
+    if (!moving && !pair(a.saved_mean, a.saved_inv_std)) {
+        return null(a.saved_mean == nullptr ? "args.saved_mean" : "args.saved_inv_std",
+                    "point to num_channels doubles, which the forward pass saved");
+    }
+    return HALNORM_OK;
+}
+
+// Where activation_gradient is not needed: g = dy * act'(v) within the sums and dx.
+bool piecewise_linear(const ActivationScalars &a) {
+    const auto form = static_cast<ActivationForm>(a.form);
+    return form == ActivationForm::clamp || form == ActivationForm::leaky_relu;
+}
+
+GradientScalars gradient_of_dy() {
+    return {static_cast<int32_t>(GradientForm::of_x), none, none, 0, 1, 1, true};
+}
+
+GradientScalars gradient_scalars(const ActivationScalars &a, bool of_y) {
+    GradientScalars g = gradient_of_dy();
+    g.slope = a.prescale;
+    switch (static_cast<ActivationForm>(a.form)) {
+    case ActivationForm::clamp:
+        g.lower = isinf(a.lower) ? none : a.lower;
+        g.upper = isinf(a.upper) ? none : a.upper;
+        g.neutral = isnan(g.lower) && isnan(g.upper);
+        break;
+    case ActivationForm::leaky_relu:
+    case ActivationForm::elu:
+        g.lower = 0;
+        g.below = a.alpha;
+        g.inverse = 1 / a.alpha;
+        g.neutral = false;
+        if (of_y && static_cast<ActivationForm>(a.form) == ActivationForm::elu)
+            g.form = static_cast<int32_t>(GradientForm::of_elu);
+        else if (of_y)
+            g.form = static_cast<int32_t>(GradientForm::of_leaky_relu);
+        break;
+    default:
+        g.neutral = false;
+        break;
+    }
+    return g;
+}
+
+halnorm_status check_invertible(const halnorm_config &config, const ActivationScalars &a) {
+    const halnorm_activation act = config.activation;
+    const bool bent = act == HALNORM_ACT_LEAKY_RELU || act == HALNORM_ACT_ELU;
+    if (act != HALNORM_ACT_NONE && !bent) {
+        return Failure(HALNORM_ERROR_UNSUPPORTED)
+               << "config.activation: was " << halnorm_activation_name(act)
+               << ", should be none, leaky_relu or elu where args.y stands for args.x";
+    }
+    if (bent && !(a.alpha > 0)) {
+        return Failure(HALNORM_ERROR_UNSUPPORTED)
+               << "config.activation_alpha: was " << a.alpha
+               << ", should be more than 0 where args.y stands for args.x";
+    }
+    return HALNORM_OK;
+}
+
+template<typename T>
+int64_t find_zero(const void *values, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        if (static_cast<const T *>(values)[i] == 0)
+            return i;
+    }
+    return -1;
+}
+
+// gamma where the plan's kernels see it.
+halnorm_status check_gamma(const Plan &plan, halnorm_device device, const void *gamma) {
+    char copy[512];
+    const int64_t element = static_cast<int64_t>(plan.element());
+    const int64_t step =
+        device == HALNORM_CPU ? plan.channels() : static_cast<int64_t>(sizeof copy) / element;
+    for (int64_t c = 0; gamma != nullptr && c < plan.channels(); c += step) {
+        const int64_t count = plan.channels() - c < step ? plan.channels() - c : step;
+        const void *values = static_cast<const char *>(gamma) + c * element;
+        if (device != HALNORM_CPU) {
+            read_device_array(plan, copy, values, static_cast<size_t>(count * element));
+            values = copy;
+        }
+        const int64_t zero = plan.dtype == HALNORM_FLOAT64 ? find_zero<double>(values, count) :
+                                                             find_zero<float>(values, count);
+        if (zero >= 0) {
+            return Failure(HALNORM_ERROR_PARAMETER)
+                   << "args.gamma[" << c + zero << "]: was 0, should be another number where "
+                   << "args.y stands for args.x, which this channel of y does not tell";
+        }
+    }
+    return HALNORM_OK;
+}
+
+struct Pass {
+    Plan plan;
+    const halnorm_tensor *dx, *dz;  // as far as this part makes them
+    int x, dy, z, at_dx, at_dz;     // indices in plan.apply
+    bool makes_g, reduces;
+};
+
+halnorm_status make_pass(const halnorm_config *config, const halnorm_backward_args *args,
+                         const BackwardPart &part, bool with_data, Pass *pass) {
+    HALNORM_TRY(check_args(args, part));
+    const halnorm_backward_args &a = *args;
+    const bool results = part.part != BackwardPart::reduce;
+    pass->dx = results ? a.dx : nullptr;
+    pass->dz = results ? a.dz : nullptr;
+    // A configuration that is out of range is reported by make_plan.
+    ActivationScalars activation = {};
+    pass->makes_g = a.x != nullptr && config != nullptr &&
+                    activation_scalars(*config, &activation) == HALNORM_OK &&
+                    (a.z != nullptr || !piecewise_linear(activation));
+    const bool by_batch = a.saved_mean != nullptr;
+    pass->reduces =
+        part.part == BackwardPart::reduce ||
+        (part.part == BackwardPart::whole &&
+         (a.dgamma != nullptr || a.dbeta != nullptr || (pass->dx != nullptr && by_batch)));
+
+    Operands operands = {};
+    operands.streams = backward_streams;
+    operands.scratch = pass->makes_g && pass->dx == nullptr && pass->dz == nullptr;
+    const auto add = [&](const char *name, const halnorm_tensor *tensor) {
+        if (tensor == nullptr)
+            return -1;
+        operands.add(name, tensor);
+        return operands.count - 1;
+    };
+    pass->x = a.x != nullptr ? add("x", a.x) : add("y", a.y);
+    pass->dy = add("dy", a.dy);
+    pass->z = add("z", a.z);
+    pass->at_dx = add("dx", pass->dx);
+    pass->at_dz = add("dz", pass->dz);
+    operands.reduced = operands.count;
+    HALNORM_TRY(make_plan(config, operands, with_data, &pass->plan));
+    return a.x != nullptr ? HALNORM_OK : check_invertible(*config, pass->plan.activation);
+}
+
+struct Pieces {
+    SumsArrays sums;
+    double *mean, *inv_std, *factor, *rest, *sum_g, *sum_g_xhat;
+    Coefficients coefficients;
+    void *a, *b, *c, *gamma, *beta, *dgamma, *dbeta, *scratch;
+};
+
+Pieces take_pieces(const Pass &pass, Workspace &workspace) {
+    const Plan &plan = pass.plan;
+    const size_t channels = static_cast<size_t>(plan.channels());
+    Pieces p = {};
+    if (pass.reduces)
+        p.sums = take_sums(plan, workspace, false);
+    for (double **array : {&p.mean, &p.inv_std, &p.factor, &p.rest, &p.sum_g, &p.sum_g_xhat})
+        *array = workspace.take<double>(channels * sizeof(double));
+    p.coefficients = take_coefficients(plan, workspace);
+    for (void **array : {&p.a, &p.b, &p.c})
+        *array = workspace.take(static_cast<size_t>(plan.apply.width()) * plan.element());
+    for (void **array : {&p.gamma, &p.beta, &p.dgamma, &p.dbeta})
+        *array = workspace.take(channels * plan.element());
+    if (plan.scratch > 0)
+        p.scratch = workspace.take(static_cast<size_t>(plan.elements()) * plan.element());
+    return p;
+}
+
+bool works_without_elements(const BackwardPart &part) {
+    return part.part == BackwardPart::apply;
+}
+
+}  // namespace
+
+halnorm_status query_backward(const halnorm_config *config, const halnorm_backward_args *args,
+                              const BackwardPart &part, size_t *bytes) {
+    if (bytes == nullptr)
+        return null("bytes", "point to a size_t");
+    Pass pass;
+    HALNORM_TRY(make_pass(config, args, part, false, &pass));
+    Workspace workspace(nullptr, 0);
+    take_pieces(pass, workspace);
+    *bytes = pass.plan.reduce.empty() && !works_without_elements(part) ? 0 : workspace.used();
+    return HALNORM_OK;
+}
+
+halnorm_status backward_pass(const halnorm_config *config, const halnorm_backward_args *args,
+                             const BackwardPart &part, int (*run)(BackwardCall &call),
+                             void *workspace, size_t workspace_bytes) {
+    Pass pass;
+    HALNORM_TRY(make_pass(config, args, part, true, &pass));
+    const Plan &plan = pass.plan;
+    const halnorm_backward_args &a = *args;
+    const bool results = part.part != BackwardPart::reduce;
+    if (part.part != BackwardPart::whole && (part.sum_g == nullptr || part.sum_g_xhat == nullptr)) {
+        return null(part.sum_g == nullptr ? "sum_g" : "sum_g_xhat",
+                    "point to num_channels doubles");
+    }
+    if (part.part == BackwardPart::apply && part.count < plan.count()) {
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << "count: was " << part.count << ", should be " << plan.count()
+               << " or more, what x alone has per channel";
+    }
+    const size_t channels = static_cast<size_t>(plan.channels());
+    const size_t element = plan.element(), array = channels * element,
+                 doubles = channels * sizeof(double);
+    enum {
+        at_x,
+        at_dy,
+        at_z,
+        at_gamma,
+        at_beta,
+        at_mean,
+        at_inv_std,
+        at_moving_mean,
+        at_moving_variance,
+        at_dx,
+        at_dz,
+        at_dgamma,
+        at_dbeta,
+        at_sum_g,
+        at_sum_g_xhat,
+        at_workspace,
+        count
+    };
+    const halnorm_tensor &x = *(a.x != nullptr ? a.x : a.y);
+    const auto tensor = [](const char *name, const halnorm_tensor *t, bool output) {
+        return t != nullptr ? range_of(name, *t, output) : Range{name, nullptr, 0, 1, output};
+    };
+    const auto vector = [&](const char *name, const void *data, bool output) {
+        return Range{name, data, array, element, output};
+    };
+    const auto numbers = [&](const char *name, const void *data, bool output) {
+        return Range{name, data, doubles, sizeof(double), output};
+    };
+    Range ranges[count] = {
+        tensor(a.x != nullptr ? "x" : "y", &x, false),
+        tensor("dy", a.dy, false),
+        tensor("z", a.z, false),
+        vector("gamma", a.gamma, false),
+        vector("beta", a.beta, false),
+        numbers("saved_mean", a.saved_mean, false),
+        numbers("saved_inv_std", a.saved_inv_std, false),
+        vector("moving_mean", a.moving_mean, false),
+        vector("moving_variance", a.moving_variance, false),
+        tensor("dx", pass.dx, true),
+        tensor("dz", pass.dz, true),
+        vector("dgamma", results ? a.dgamma : nullptr, true),
+        vector("dbeta", results ? a.dbeta : nullptr, true),
+        numbers("sum_g", part.sum_g, part.part == BackwardPart::reduce),
+        numbers("sum_g_xhat", part.sum_g_xhat, part.part == BackwardPart::reduce),
+        {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes, 1, true},
+    };
+    const InPlace pairs[] = {
+        {at_dy, at_dx, pass.dx != nullptr && same_strides(*a.dy, *pass.dx)},
+        {at_dy, at_dz, pass.dz != nullptr && same_strides(*a.dy, *pass.dz)},
+    };
+    HALNORM_TRY(check_ranges(ranges, count, pairs, 2));
+    Workspace lent(workspace, workspace_bytes);
+    take_pieces(pass, lent);
+    if (!plan.reduce.empty() || works_without_elements(part))
+        HALNORM_TRY(lent.check());
+    if (a.y != nullptr && x.device == HALNORM_CPU)
+        HALNORM_TRY(check_gamma(plan, HALNORM_CPU, a.gamma));
+
+    DeviceCall device(plan);
+    HALNORM_TRY(device.begin(x.device, ranges, count, at_workspace));
+    if (a.y != nullptr && x.device != HALNORM_CPU)
+        HALNORM_TRY(check_gamma(plan, x.device, a.gamma));
+    const auto at = [&](int i) { return const_cast<void *>(ranges[i].data); };
+    const auto doubles_at = [&](int i) { return static_cast<double *>(at(i)); };
+    Workspace pieces(at(at_workspace), workspace_bytes);
+    const Pieces p = take_pieces(pass, pieces);
+
+    const bool by_batch = a.saved_mean != nullptr;
+    const int64_t elements = part.part == BackwardPart::apply ? part.count : plan.count();
+    const GradientScalars activated = gradient_scalars(plan.activation, a.y != nullptr);
+    BackwardCall call{plan,
+                      {at(at_x), pass.x},
+                      {at(at_dy), pass.dy},
+                      {at(at_z), pass.z},
+                      {at(at_dx), pass.at_dx},
+                      {at(at_dz), pass.at_dz},
+                      {nullptr, 0},
+                      a.y != nullptr,
+                      by_batch,
+                      pass.reduces,
+                      plan.activation.form,
+                      activated,
+                      pass.makes_g ? gradient_of_dy() : activated,
+                      given_or_filled(plan, at(at_gamma), p.gamma, 1),
+                      given_or_filled(plan, at(at_beta), p.beta, 0),
+                      at(at_moving_mean),
+                      at(at_moving_variance),
+                      by_batch ? doubles_at(at_mean) : p.mean,
+                      by_batch ? doubles_at(at_inv_std) : p.inv_std,
+                      p.coefficients,
+                      p.factor,
+                      p.rest,
+                      p.sums,
+                      part.part == BackwardPart::whole ? p.sum_g : doubles_at(at_sum_g),
+                      part.part == BackwardPart::whole ? p.sum_g_xhat : doubles_at(at_sum_g_xhat),
+                      static_cast<double>(elements),
+                      p.a,
+                      p.b,
+                      p.c,
+                      at(at_dgamma) != nullptr ? at(at_dgamma) : p.dgamma,
+                      at(at_dbeta) != nullptr ? at(at_dbeta) : p.dbeta};
+    if (pass.makes_g) {
+        call.g = call.dz.data != nullptr ? call.dz :
+                 call.dx.data != nullptr ? call.dx :
+                                           BackwardTensor{p.scratch, plan.scratch};
+    }
+    const auto fill_gradients = [&] {
+        for (int i : {at_dgamma, at_dbeta}) {
+            if (at(i) != nullptr)
+                fill(plan, plan.dtype, at(i), plan.channels(), 0);
+        }
+    };
+    if (part.part == BackwardPart::reduce) {
+        if (plan.reduce.empty()) {
+            fill_doubles(plan, call.sum_g, 0);
+            fill_doubles(plan, call.sum_g_xhat, 0);
+            return device.end(0);
+        }
+    } else if (by_batch && elements <= 1) {
+        fill_gradients();
+        if (plan.apply.empty())
+            return device.end(0);
+        call.by_batch = call.reduces = false;
+        identity_coefficients(plan, call.coefficients);
+        fill(plan, plan.dtype, call.a, plan.apply.width(), call.scalars.slope);
+        return device.end(map_gradients(call));
+    } else if (part.part == BackwardPart::whole && plan.apply.empty()) {
+        fill_gradients();
+        return device.end(0);
+    }
+    int code = by_batch ? 0 : run_moving_statistics(call);
+    if (code == 0)
+        code = run_saved_coefficients(call);
+    return device.end(code != 0 ? code : run(call));
+}
+
+}  // namespace halnorm

@@ -1,0 +1,67 @@
+// The forward passes as the public functions share them.
+#pragma once
+
+#include <atomic>
+
+#include "stages.h"
+
+namespace halnorm {
+
+struct ForwardArguments {
+    const halnorm_config *config;
+    const halnorm_tensor *x, *y;
+    bool add;  // of z
+    const halnorm_tensor *z;
+    const void *gamma, *beta;
+    void *moving_mean, *moving_variance;
+    double *saved_mean, *saved_inv_std;
+    void *workspace;
+    size_t workspace_bytes;
+    // Statistics that the caller brings.
+    bool given_statistics = false;
+    int64_t count = 0;
+    const double *mean = nullptr, *m2 = nullptr;
+
+    Operands operands() const {
+        Operands o = {{{"x", x}, {"y", y}}, 2, 1, forward_streams};
+        if (add)
+            o.add("z", z);
+        return o;
+    }
+};
+
+// A normalization by the statistics of a batch, under way.
+struct BatchCall {
+    const Plan &plan;
+    ForwardTensors tensors;
+    Normalize normalize;
+    SumsArrays sums;
+    Moments moments;
+    double count;
+    BatchArrays batch;
+    Coefficients coefficients;
+    std::atomic<int> code{0};
+
+    void note(int result) {
+        if (result != 0)
+            code.store(result, std::memory_order_relaxed);
+    }
+    int run_coefficients(int64_t c, int64_t channels) const {
+        return run_batch_coefficients(plan, c, channels, count, batch, coefficients);
+    }
+};
+// Everything by the coefficients that there are.
+int normalize_all(BatchCall &call);
+
+// Statistics from x, coefficients, normalization.
+int reduce_and_normalize(BatchCall &call);
+
+// Checks, and then `run` or the rule for one element per channel.
+halnorm_status forward_batch(const ForwardArguments &arguments, Normalize normalize,
+                             int (*run)(BatchCall &call));
+halnorm_status query_forward_batch(const halnorm_config *config, const halnorm_tensor *x,
+                                   bool given_statistics, size_t *bytes);
+
+halnorm_status forward_inference(const ForwardArguments &arguments, Normalize normalize);
+
+}  // namespace halnorm

@@ -1,0 +1,170 @@
+// What the passes over batch statistics share.
+#include "forward.h"
+#include "gpu.h"
+#include "parallel.h"
+#include "status.h"
+
+namespace halnorm {
+namespace {
+
+struct Pieces {
+    SumsArrays sums;
+    double *mean, *m2, *excess, *inv_std;
+    Coefficients coefficients;
+    void *gamma, *beta, *moving_mean, *moving_variance;  // filled where the caller gives none
+};
+
+Pieces take_pieces(const Plan &plan, bool given_statistics, Workspace &workspace) {
+    const size_t channels = static_cast<size_t>(plan.channels()), bytes = channels * plan.element();
+    const auto doubles = [&] { return workspace.take<double>(channels * sizeof(double)); };
+    Pieces p = {};
+    if (!given_statistics) {
+        p.sums = take_sums(plan, workspace);
+        p.m2 = doubles();
+        p.excess = doubles();
+    }
+    p.mean = doubles();
+    p.inv_std = doubles();
+    p.coefficients = take_coefficients(plan, workspace);
+    for (void **array : {&p.gamma, &p.beta, &p.moving_mean, &p.moving_variance})
+        *array = workspace.take(bytes);
+    return p;
+}
+
+void normalize_task(void *argument, int64_t index) {
+    BatchCall &call = *static_cast<BatchCall *>(argument);
+    call.note(
+        call.normalize(call.plan, call.tensors, call.plan.apply_slice(index), call.coefficients));
+}
+
+halnorm_status check_pair(const char *name_a, const void *a, const char *name_b, const void *b) {
+    if ((a == nullptr) == (b == nullptr))
+        return HALNORM_OK;
+    return Failure(HALNORM_ERROR_NULL)
+           << (a == nullptr ? name_a : name_b) << ": was NULL, should be given as "
+           << (a == nullptr ? name_b : name_a) << " is";
+}
+
+halnorm_status check_given_statistics(const ForwardArguments &a, const Plan &plan) {
+    if (a.mean == nullptr || a.m2 == nullptr) {
+        return Failure(HALNORM_ERROR_NULL) << (a.mean == nullptr ? "mean" : "m2")
+                                           << ": was NULL, should point to num_channels doubles";
+    }
+    if (a.count < plan.count()) {
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << "count: was " << a.count << ", should be " << plan.count()
+               << " or more, what x alone has per channel";
+    }
+    return HALNORM_OK;
+}
+
+}  // namespace
+
+int normalize_all(BatchCall &call) {
+    const Plan &plan = call.plan;
+    if (!plan.apply.empty())
+        parallel_for(*plan.config, plan.elements(), plan.apply_tasks(), normalize_task, &call);
+    return call.code.load(std::memory_order_relaxed);
+}
+
+halnorm_status query_forward_batch(const halnorm_config *config, const halnorm_tensor *x,
+                                   bool given_statistics, size_t *bytes) {
+    if (bytes == nullptr)
+        return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
+    Plan plan;
+    HALNORM_TRY(make_plan(config, {{{"x", x}}, 1, 1, forward_streams}, false, &plan));
+    Workspace workspace(nullptr, 0);
+    take_pieces(plan, given_statistics, workspace);
+    *bytes = plan.reduce.empty() && !given_statistics ? 0 : workspace.used();
+    return HALNORM_OK;
+}
+
+halnorm_status forward_batch(const ForwardArguments &a, Normalize normalize,
+                             int (*run)(BatchCall &call)) {
+    Plan plan;
+    HALNORM_TRY(make_plan(a.config, a.operands(), true, &plan));
+    HALNORM_TRY(check_pair("moving_mean", a.moving_mean, "moving_variance", a.moving_variance));
+    HALNORM_TRY(check_pair("saved_mean", a.saved_mean, "saved_inv_std", a.saved_inv_std));
+    if (a.given_statistics)
+        HALNORM_TRY(check_given_statistics(a, plan));
+    const size_t channels = static_cast<size_t>(plan.channels());
+    const size_t element = plan.element(), array = channels * element,
+                 doubles = channels * sizeof(double);
+    enum {
+        at_x,
+        at_z,
+        at_y,
+        at_gamma,
+        at_beta,
+        at_given_mean,
+        at_given_m2,
+        at_mean,
+        at_variance,
+        at_saved_mean,
+        at_saved_inv_std,
+        at_workspace,
+        count
+    };
+    Range ranges[count] = {
+        range_of("x", *a.x, false),
+        a.add ? range_of("z", *a.z, false) : Range{"z", nullptr, 0, 1, false},
+        range_of("y", *a.y, true),
+        {"gamma", a.gamma, array, element, false},
+        {"beta", a.beta, array, element, false},
+        {"mean", a.mean, doubles, sizeof(double), false},
+        {"m2", a.m2, doubles, sizeof(double), false},
+        {"moving_mean", a.moving_mean, array, element, true},
+        {"moving_variance", a.moving_variance, array, element, true},
+        {"saved_mean", a.saved_mean, doubles, sizeof(double), true},
+        {"saved_inv_std", a.saved_inv_std, doubles, sizeof(double), true},
+        {"workspace", a.workspace_bytes > 0 ? a.workspace : nullptr, a.workspace_bytes, 1, true},
+    };
+    const InPlace pairs[] = {{at_x, at_y, same_strides(*a.x, *a.y)},
+                             {at_z, at_y, a.add && same_strides(*a.z, *a.y)}};
+    HALNORM_TRY(check_ranges(ranges, count, pairs, a.add ? 2 : 1));
+    Workspace lent(a.workspace, a.workspace_bytes);
+    take_pieces(plan, a.given_statistics, lent);
+    if (!plan.reduce.empty() || a.given_statistics)
+        HALNORM_TRY(lent.check());
+
+    DeviceCall device(plan);
+    HALNORM_TRY(device.begin(a.x->device, ranges, count, at_workspace));
+    const auto at = [&](int i) { return const_cast<void *>(ranges[i].data); };
+    const auto doubles_at = [&](int i) { return static_cast<double *>(at(i)); };
+    Workspace workspace(at(at_workspace), a.workspace_bytes);
+    const Pieces p = take_pieces(plan, a.given_statistics, workspace);
+    const ForwardTensors tensors = {at(at_x), at(at_y), at(at_z)};
+
+    const int64_t elements = a.given_statistics ? a.count : plan.count();
+    if (elements <= 1) {
+        if (a.saved_mean != nullptr) {
+            fill_doubles(plan, doubles_at(at_saved_mean), 0);
+            fill_doubles(plan, doubles_at(at_saved_inv_std), 0);
+        }
+        if (plan.reduce.empty())
+            return device.end(0);
+        identity_coefficients(plan, p.coefficients);
+        return device.end(
+            normalize(plan, tensors, plan.apply_all(0, plan.apply.width()), p.coefficients));
+    }
+    double *mean = a.saved_mean != nullptr ? doubles_at(at_saved_mean) : p.mean;
+    const BatchArrays batch = {
+        a.given_statistics ? doubles_at(at_given_mean) : mean,
+        a.given_statistics ? doubles_at(at_given_m2) : p.m2,
+        given_or_filled(plan, at(at_gamma), p.gamma, 1),
+        given_or_filled(plan, at(at_beta), p.beta, 0),
+        const_cast<void *>(given_or_filled(plan, at(at_mean), p.moving_mean, 0)),
+        const_cast<void *>(given_or_filled(plan, at(at_variance), p.moving_variance, 1)),
+        a.saved_mean != nullptr ? doubles_at(at_saved_inv_std) : p.inv_std};
+    BatchCall call{plan,
+                   tensors,
+                   normalize,
+                   p.sums,
+                   {mean, p.m2, p.excess},
+                   static_cast<double>(elements),
+                   batch,
+                   p.coefficients};
+    return device.end(run(call));
+}
+
+}  // namespace halnorm

@@ -1,0 +1,58 @@
+#include "../generators/activation_forms.h"
+#include "backward.h"
+#include "buffers.h"
+
+namespace halnorm {
+namespace {
+
+template<typename T>
+int input_gradient(const BackwardCall &call, InputGradientKernel<T> kernel, const Slice &slice) {
+    const Plan &plan = call.plan;
+    const auto view = [&](const BackwardTensor &t) {
+        return tensor_view(plan, plan.apply, t.index, t.data, slice);
+    };
+    View<3> x = view(call.x), dy = view(call.gradient()), dx = view(call.dx);
+    CoefficientViews k(plan, call.coefficients, slice);
+    CoefficientViews abc(plan, {call.a, call.b, call.c}, slice);
+    const GradientScalars &s = call.scalars;
+    const bool scaled = s.neutral && !call.by_batch;
+    const int32_t form = scaled ? static_cast<int32_t>(GradientForm::none) : s.form;
+    return kernel(&x, &dy, &k.center, &k.scale, &k.offset, &abc.center, &abc.scale, &abc.offset,
+                  form, static_cast<T>(s.lower), static_cast<T>(s.upper), static_cast<T>(s.below),
+                  static_cast<T>(s.inverse), call.by_batch, &dx);
+}
+
+}  // namespace
+
+int run_input_gradient(const BackwardCall &call, const Slice &slice) {
+    const Plan &plan = call.plan;
+    const InputGradientRow &row = row_of(plan, input_gradient_kernels, &GpuKernels::input_gradient);
+    const KernelLayout layout = plan.apply.layout;
+    return plan.dtype == HALNORM_FLOAT64 ? input_gradient<double>(call, row.f64[layout], slice) :
+                                           input_gradient<float>(call, row.f32[layout], slice);
+}
+
+int run_input_coefficients(const BackwardCall &call, int64_t c, int64_t channels) {
+    const Plan &plan = call.plan;
+    const auto view = [&](halnorm_dtype dtype, const void *data) {
+        return array_view(plan, dtype, data, c, channels);
+    };
+    const auto doubles = [&](const double *data) { return view(HALNORM_FLOAT64, data); };
+    View<1> sum_g = doubles(call.sum_g), sum_g_xhat = doubles(call.sum_g_xhat);
+    View<1> inv_std = doubles(call.inv_std), factor = doubles(call.factor),
+            rest = doubles(call.rest);
+    View<1> gamma = view(plan.dtype, call.gamma);
+    View<1> a = view(plan.dtype, call.a), b = view(plan.dtype, call.b),
+            k = view(plan.dtype, call.c);
+    View<1> dgamma = view(plan.dtype, call.dgamma), dbeta = view(plan.dtype, call.dbeta);
+    const InputCoefficientsRow &row =
+        row_of(plan, input_coefficients_kernels, &GpuKernels::input_coefficients);
+    const int code = (plan.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)(
+        &sum_g, &sum_g_xhat, &inv_std, &factor, &rest, &gamma, call.count, call.scalars.slope, &a,
+        &b, &k, &dgamma, &dbeta);
+    if (code == 0)
+        repeat_folds(plan, {call.a, call.b, call.c});
+    return code;
+}
+
+}  // namespace halnorm
