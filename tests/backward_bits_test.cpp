@@ -162,7 +162,7 @@ TEST_P(SameBitsBackward, whatever_else_is_wanted) {
                 k.n = 5, k.c = 18, k.s = s;
                 k.rank = s == 1 ? 2 : 3;
                 k.activation = HALNORM_ACT_RELU;
-                k.dz = true;
+                k.add = k.dz = true;
                 BackwardCall all(k);
                 ASSERT_EQ(all.run(), HALNORM_OK) << halnorm_last_error();
                 for (int wanted = 1; wanted < 15; wanted++) {

@@ -166,7 +166,7 @@ TEST_P(EdgesBackward, constant_channels) {
         for (double epsilon : {1e-5, 0.0}) {
             k.epsilon = epsilon;
             k.activation = HALNORM_ACT_TANH;
-            k.dz = true;
+            k.add = k.dz = true;
             BackwardCall call(k);
             const reference::Array shape = call.input().x;
             std::vector<double> x = call.x.values();

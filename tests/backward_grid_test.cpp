@@ -53,6 +53,8 @@ std::vector<Choice> choices() {
         for (int source = 0; source < 3; source++) {
             for (Over over : {Over::nothing, Over::dx, Over::dz}) {
                 const bool dx = bit(1), dz = bit(2);
+                if (dz && source != 1)
+                    continue;  // no z, no gradient by it
                 if ((over == Over::dx && !dx) || (over == Over::dz && !dz))
                     continue;
                 // Without any result there is nothing to do.

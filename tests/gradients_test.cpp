@@ -96,7 +96,7 @@ protected:
         s.activation = static_cast<halnorm_activation>(seed % HALNORM_ACT_COUNT);
         s.batch = seed / HALNORM_ACT_COUNT % 2 == 0;
         s.add = seed / (2 * HALNORM_ACT_COUNT) % 2 == 0;
-        s.dz = true;
+        s.dz = s.add;
         s.epsilon = dice.below(2) == 0 ? 1e-5 : 1e-2;
         if (dice.below(3) == 0)
             s.alpha = dice.uniform(0.1, 1.5);
