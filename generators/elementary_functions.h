@@ -99,8 +99,9 @@ inline Expr strict_mul(const Expr &a, const Expr &b) {
 inline Expr strict_less(const Expr &a, const Expr &b) {
     return strict(Call::strict_lt, Halide::Bool(), a, b);
 }
+// False for NaN, for which Halide 21's strict_le is true. LLVM makes one comparison of it.
 inline Expr strict_less_equal(const Expr &a, const Expr &b) {
-    return strict(Call::strict_le, Halide::Bool(), a, b);
+    return strict_less(a, b) || strict(Call::strict_eq, Halide::Bool(), a, b);
 }
 
 // |v| limited to [0, limit], finite even where v is not: NaN becomes limit.
