@@ -36,7 +36,7 @@ std::string BackwardCase::describe() const {
          << name(dy_spread) << " ->" << (dx ? " dx" : "") << (dz ? " dz" : "") << " "
          << name(dx_spread) << (dgamma ? " dgamma" : "") << (dbeta ? " dbeta" : "")
          << (over == Over::dx ? ", dx is dy" : "") << (over == Over::dz ? ", dz is dy" : "")
-         << (cuts.empty() ? "" : ", in " + std::to_string(cuts.size() - 1) + " parts");
+         << (cuts.empty() ? "" : ", in parts " + testing::PrintToString(cuts));
     return text.str();
 }
 

@@ -83,6 +83,7 @@ TEST_P(EdgesBackward, one_element_per_channel) {
             }
         }
         k.rank = 2, k.n = k.s = 1, k.c = 70;
+        k.add = k.dz = false;
         for (halnorm_activation activation :
              {HALNORM_ACT_NONE, HALNORM_ACT_LEAKY_RELU, HALNORM_ACT_ELU}) {
             k.activation = activation;

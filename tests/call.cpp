@@ -59,7 +59,7 @@ std::string Case::describe() const {
     text << name(pipeline) << (add ? " add " : " ") << Setting::describe() << " " << name(x_spread)
          << "->" << name(y_spread) << (in_place ? " in place" : "") << (over_z ? " over z" : "")
          << (moving ? "" : " no moving") << (saved ? "" : " not saved")
-         << (cuts.empty() ? "" : " in parts");
+         << (cuts.empty() ? "" : " in parts " + testing::PrintToString(cuts));
     return text.str();
 }
 

@@ -111,7 +111,7 @@ inline double derivative_absolute(halnorm_dtype dtype, halnorm_activation activa
     default:
         break;
     }
-    const double formula = isfinite(v) ? 16 * u * (1 + fabs(derivative)) : 0;
+    const double formula = 16 * u * (1 + fabs(derivative));
     const double rounded_alpha = activation == HALNORM_ACT_ELU ? u * fabs(alpha) : 0;
     return error + reference::steepest_curvature(activation, alpha) * v_error + rounded_alpha +
            formula;
