@@ -132,6 +132,8 @@ const char *halnorm_status_name(halnorm_status status) {
         return "HALNORM_ERROR_KERNEL";
     case HALNORM_ERROR_UNSUPPORTED:
         return "HALNORM_ERROR_UNSUPPORTED";
+    case HALNORM_ERROR_FILE:
+        return "HALNORM_ERROR_FILE";
     }
     return "unknown halnorm_status";
 }

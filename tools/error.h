@@ -1,10 +1,10 @@
 // What the program says when it refuses: one line, "<argument or tensor>: was ..., should be ...".
 #pragma once
 
-#include <cstddef>
 #include <stdexcept>
 #include <string>
-#include <string_view>
+
+#include "text.h"
 
 namespace halnorm_tool {
 
@@ -23,15 +23,8 @@ private:
     ExitStatus status_;
 };
 
-// Text that came from outside (a file's name, a tensor's name, a value), in double quotes, with
-// control characters and invalid UTF-8 escaped and long text shortened, so that no input can break
-// the line or flood the terminal.
-std::string in_quotes(std::string_view text);
-
-// The same escapes without the quotes, shortened to about `limit` bytes.
-std::string one_line(std::string_view text, size_t limit = std::string_view::npos);
-
-// strerror's text for errno, "No such file or directory".
-std::string system_error_text();
+using halnorm_state::in_quotes;
+using halnorm_state::one_line;
+using halnorm_state::system_error_text;
 
 }  // namespace halnorm_tool

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "error.h"
+#include "files.h"
 #include "library.h"
-#include "safetensors.h"
 
 namespace halnorm_tool {
 namespace {
@@ -112,7 +111,7 @@ class Forward {
 public:
     Forward(const SafetensorsFile &file, const ForwardOptions &options, const XInfo &info)
         : options_(options), info_(info), entry_(*find(file.entries(), "x")),
-          config_(options.config), x_(file.read(entry_)), y_(options.in_place ? 0 : x_.size()),
+          config_(options.config), x_(read(file, entry_)), y_(options.in_place ? 0 : x_.size()),
           weight_(parameter(file, "weight", 1)), bias_(parameter(file, "bias", 0)),
           moving_mean_(parameter(file, "moving_mean", 0)),
           moving_variance_(parameter(file, "moving_variance", 1)) {
@@ -161,7 +160,7 @@ public:
             add("saved_mean", channels, saved_mean.data(), saved_mean.size());
             add("saved_inv_std", channels, saved_inv_std.data(), saved_inv_std.size());
         }
-        write_safetensors("OUT", options_.out, tensors);
+        halnorm_tool::write("OUT", options_.out, tensors);
     }
 
 private:
@@ -170,7 +169,7 @@ private:
     // The tensor of that name, or `standard` for every channel.
     Buffer parameter(const SafetensorsFile &file, const char *name, double standard) const {
         if (const TensorEntry *entry = find(file.entries(), name))
-            return file.read(*entry);
+            return read(file, *entry);
         const bool is_float = info_.dtype == HALNORM_FLOAT32;
         Buffer buffer(static_cast<uint64_t>(info_.channels) *
                       (is_float ? sizeof(float) : sizeof(double)));
@@ -189,7 +188,8 @@ private:
 }  // namespace
 
 void run_forward(const ForwardOptions &options) {
-    const SafetensorsFile file("IN", options.in);
+    SafetensorsFile file;
+    check(file.open("IN", options.in));
     check_names(file.entries(), options);
     const TensorEntry &x = *find(file.entries(), "x");
     const XInfo info = check_x(x, options);

@@ -43,7 +43,8 @@ class InstalledTree(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         shutil.rmtree(SCRATCH, ignore_errors=True)
-        run(CMAKE, "--install", BUILD, "--prefix", SCRATCH / "first", "--component", "library")
+        for component in ("library", "state"):
+            run(CMAKE, "--install", BUILD, "--prefix", SCRATCH / "first", "--component", component)
         cls.prefix = SCRATCH / "moved"
         (SCRATCH / "first").rename(cls.prefix)
 
@@ -52,13 +53,14 @@ class InstalledTree(unittest.TestCase):
         names = {pathlib.PurePath(path).name for path in files}
         self.assertLessEqual({"libhalnorm.a", "halnorm.h", "halnorm-config.cmake", "halnorm-config-version.cmake",
                               "halnorm-targets.cmake", "halnorm.pc"}, names)
+        self.assertLessEqual({"libhalnorm_state.a", "state.hpp", "halnorm-state-targets.cmake", "halnorm-state.pc"}, names)
         self.assertIn("share/doc/halnorm/LICENSE", files)
 
     def test_headers_are_all_installed_and_name_no_halide(self):
-        source = HERE.parents[1] / "runtime/include/halnorm"
-        for header in source.iterdir():
+        folders = [HERE.parents[1] / part / "include/halnorm" for part in ("runtime", "state")]
+        for header in (header for folder in folders for header in folder.iterdir()):
             installed = self.prefix / "include/halnorm" / header.name
-            self.assertTrue(installed.exists(), f"{header.name} lies in {source}, and was not installed")
+            self.assertTrue(installed.exists(), f"{header} was not installed")
             self.assertNotRegex(installed.read_text(), r"halide_|include.*Halide")
 
     def test_names_no_folder_of_the_build(self):
@@ -80,6 +82,21 @@ class InstalledTree(unittest.TestCase):
         self.assertIn("libhalnorm.a", commands)
         self.assertNotIn(os.environ["CXX"], commands)
 
+    def test_cmake_without_the_state_component(self):
+        """A tree without halnorm::state is whole, and says so to who asks for the component."""
+        run(CMAKE, "--install", BUILD, "--prefix", SCRATCH / "library_only", "--component", "library")
+        for component, found in (("", True), ("COMPONENTS state", False)):
+            source = SCRATCH / f"asks_for_state_{not found}"
+            source.mkdir()
+            (source / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.16)\nproject(asks LANGUAGES CXX)\n"
+                                                   f"find_package(halnorm REQUIRED {component})\n")
+            options = [source, source / "build", f"-DCMAKE_PREFIX_PATH={SCRATCH / 'library_only'}"]
+            if found:
+                configure(*options)
+            else:
+                with self.assertRaisesRegex(AssertionError, "state"):
+                    configure(*options)
+
     def test_cmake_refuses_another_minor_version(self):
         for version in ("0.0.9", "0.2"):
             source = SCRATCH / f"asks_for_{version}"
@@ -90,10 +107,10 @@ class InstalledTree(unittest.TestCase):
                 configure(source, source / "build", f"-DCMAKE_PREFIX_PATH={self.prefix}")
 
     def test_pkg_config_c(self):
-        self.build_and_run_by_pkg_config(os.environ["CC"], "-std=c11", HERE / "c/main.c")
+        self.build_and_run_by_pkg_config("halnorm", os.environ["CC"], "-std=c11", HERE / "c/main.c")
 
     def test_pkg_config_cpp(self):
-        self.build_and_run_by_pkg_config(os.environ["CXX"], "-std=c++17", HERE / "cpp/main.cpp")
+        self.build_and_run_by_pkg_config("halnorm-state", os.environ["CXX"], "-std=c++17", HERE / "cpp/main.cpp")
 
     def build_and_run_by_cmake(self, language, *options):
         build = SCRATCH / "_".join(("cmake", language, *options))
@@ -102,9 +119,9 @@ class InstalledTree(unittest.TestCase):
         self.check_program(build / "consumer")
         return commands
 
-    def build_and_run_by_pkg_config(self, compiler, standard, source):
+    def build_and_run_by_pkg_config(self, package, compiler, standard, source):
         folder = next(self.prefix.rglob("halnorm.pc")).parent
-        flags = shlex.split(run("pkg-config", "--cflags", "--libs", "halnorm", PKG_CONFIG_LIBDIR=str(folder)))
+        flags = shlex.split(run("pkg-config", "--cflags", "--libs", package, PKG_CONFIG_LIBDIR=str(folder)))
         program = SCRATCH / f"pkg_config_{source.suffix[1:]}"
         run(compiler, standard, *WARNINGS, source, "-o", program, *flags)
         self.check_program(program)

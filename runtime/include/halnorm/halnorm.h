@@ -40,9 +40,11 @@ typedef enum halnorm_status {
     HALNORM_ERROR_WORKSPACE, /* workspace NULL, misaligned or smaller than the size query said */
     HALNORM_ERROR_VARIANT_UNKNOWN,     /* no variant of that name in this build */
     HALNORM_ERROR_VARIANT_UNSUPPORTED, /* this machine cannot run that variant */
-    HALNORM_ERROR_DEVICE,     /* device unavailable, or a tensor is not where the variant works */
-    HALNORM_ERROR_KERNEL,     /* a kernel or the device's driver reported a failure */
-    HALNORM_ERROR_UNSUPPORTED /* valid, but not in this version or this build */
+    HALNORM_ERROR_DEVICE,      /* device unavailable, or a tensor is not where the variant works */
+    HALNORM_ERROR_KERNEL,      /* a kernel or the device's driver reported a failure */
+    HALNORM_ERROR_UNSUPPORTED, /* valid, but not in this version or this build */
+    HALNORM_ERROR_FILE /* halnorm::state: a file cannot be read or written, or holds something else
+                        */
 } halnorm_status;
 
 /* Name of a status, e.g. "HALNORM_ERROR_SHAPE"; never NULL. */
@@ -282,8 +284,7 @@ halnorm_status halnorm_backward_reduce_workspace(const halnorm_config *config,
                                                  const halnorm_backward_args *args, size_t *bytes);
 halnorm_status halnorm_backward_reduce(const halnorm_config *config,
                                        const halnorm_backward_args *args, double *sum_g,
-                                       double *sum_g_xhat, void *workspace,
-                                       size_t workspace_bytes);
+                                       double *sum_g_xhat, void *workspace, size_t workspace_bytes);
 halnorm_status halnorm_backward_apply_workspace(const halnorm_config *config,
                                                 const halnorm_backward_args *args, size_t *bytes);
 halnorm_status halnorm_backward_apply(const halnorm_config *config,

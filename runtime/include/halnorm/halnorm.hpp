@@ -12,11 +12,13 @@
 #define HALNORM_HALNORM_HPP_
 
 #include <atomic>
+#include <cfloat>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <new>
+#include <thread>
 #include <utility>
 
 #include "halnorm/halnorm.h"
@@ -31,12 +33,12 @@ inline namespace v0 {
 // HALNORM_ERROR_NULL, its vectors are absent.
 class BatchNorm {
 public:
-    // Makes a layer: weight 1, bias 0, moving mean 0, moving variance 1. Names that are not given
-    // are generated, unique within the program ("batch_norm_0.w_0", ...); given ones have to be
-    // non-empty and different within the layer. Errors: HALNORM_ERROR_PARAMETER and the like for
-    // options out of range, HALNORM_ERROR_VARIANT_... for the variant, HALNORM_ERROR_UNSUPPORTED
-    // for what this version does not act on, HALNORM_ERROR_WORKSPACE without enough memory. Then
-    // *layer stays as it was.
+    // Makes a layer: weight 1 and bias 0 or as their initializers say, moving mean 0, moving
+    // variance 1. Names that are not given are generated ("batch_norm_0.w_0", ...); given ones have
+    // to be non-empty. All are unique among the vectors of the program's living layers, *layer not
+    // counted. Errors: HALNORM_ERROR_PARAMETER and the like for options out of range and names that
+    // are taken, HALNORM_ERROR_VARIANT_... for the variant, HALNORM_ERROR_WORKSPACE without enough
+    // memory. Then *layer stays as it was.
     static Status create(const BatchNormOptions &options, BatchNorm *layer);
 
     // y = the layer of x, by the statistics of the batch or by the moving ones (docs/semantics.md,
@@ -44,19 +46,49 @@ public:
     // have the layer's dtype, the same shape, and num_channels on the channel axis; y may be x
     // itself only with options.in_place.
     Status forward(const InputTensor &x, const halnorm_tensor &y) {
-        if (!state_)
-            return empty();
-        Workspace spare;
-        const bool own = !state_->lent.test_and_set(std::memory_order_acquire);
-        Workspace &workspace = own ? state_->workspace : spare;
-        const Status status =
-            uses_batch_statistics() ? forward_batch(x.view, y, workspace) : infer(x, y, workspace);
-        if (own)
-            state_->lent.clear(std::memory_order_release);
-        return status;
+        return with_workspace([&](Workspace &workspace) {
+            const Status status = uses_batch_statistics() ?
+                                      forward_batch(x.view, nullptr, y, workspace) :
+                                      infer(x, y, workspace);
+            if (status.ok())
+                remember(x.view, y, false);
+            return status;
+        });
     }
     // In place: x becomes y. HALNORM_ERROR_OVERLAP without options.in_place.
     Status forward(const halnorm_tensor &x) { return forward(x, x); }
+
+    // With a second addend, for residual networks: y = act(the layer of x without its activation +
+    // z). y may be x or z itself only with options.in_place.
+    Status forward_add(const InputTensor &x, const InputTensor &z, const halnorm_tensor &y) {
+        return with_workspace([&](Workspace &workspace) {
+            const Status status = uses_batch_statistics() ?
+                                      forward_batch(x.view, &z.view, y, workspace) :
+                                      infer_add(x.view, z.view, y, workspace);
+            if (status.ok())
+                remember(x.view, y, z.view.data == y.data);
+            return status;
+        });
+    }
+
+    // The gradients of the last forward(), by the statistics that it used: dx, weight_gradient()
+    // and bias_gradient(). `saved` is the x of that call, or its y where that was in place, for
+    // none, leaky_relu with a positive slope and elu with a positive alpha, and while no weight is
+    // 0. dy is the gradient by y, of x's shape; dx may be dy itself. Errors:
+    // HALNORM_ERROR_PARAMETER before any forward(), HALNORM_ERROR_SHAPE for another shape than its,
+    // and those of halnorm_backward.
+    Status backward(const InputTensor &saved, const InputTensor &dy, const halnorm_tensor &dx) {
+        return backward(saved.view, nullptr, dy.view, &dx, nullptr);
+    }
+    // Where nobody needs dx, as in a network's first layer.
+    Status backward(const InputTensor &saved, const InputTensor &dy) {
+        return backward(saved.view, nullptr, dy.view, nullptr, nullptr);
+    }
+    // Of forward_add(), whose x and z must still be there: dz too. dx or dz may be dy itself.
+    Status backward_add(const InputTensor &x, const InputTensor &z, const InputTensor &dy,
+                        const halnorm_tensor &dx, const halnorm_tensor &dz) {
+        return backward(x.view, &z.view, dy.view, &dx, &dz);
+    }
 
     // y by the moving statistics, whatever the mode; changes nothing but y. Many threads may call
     // it at once, each with a workspace of its own, which grows as needed and can serve any number
@@ -87,6 +119,26 @@ public:
     ConstVector moving_mean() const { return vector<const void>(2); }
     ConstVector moving_variance() const { return vector<const void>(3); }
 
+    // What the last backward() computed: num_channels elements of the layer's dtype, 0 before it.
+    // Absent where the vector is, or is not trainable.
+    ConstVector weight_gradient() const { return gradient(0); }
+    ConstVector bias_gradient() const { return gradient(1); }
+
+    // param_attr and bias_attr that the layer was made with, for an optimizer. Their name is the
+    // layer's copy, nullptr where it was generated; given values are not kept. Those of an empty
+    // layer are false.
+    const ParamAttr &weight_attr() const { return state_ ? state_->attrs[0] : absent_; }
+    const ParamAttr &bias_attr() const { return state_ ? state_->attrs[1] : absent_; }
+    bool do_model_average_for_mean_and_var() const {
+        return state_ && state_->do_model_average_for_mean_and_var;
+    }
+
+    // How many batches have updated the moving statistics: k of options.cumulative_average. Batches
+    // of no or one element per channel do not. set_batches() continues from another count, >= 0.
+    int64_t batches() const { return state_ ? state_->batches : 0; }
+    Status set_batches(int64_t batches);
+    bool cumulative_average() const { return state_ && state_->cumulative_average; }
+
     // Mean and inverse deviation that the last successful forward() over batch statistics used:
     // num_channels doubles for every dtype; nullptr before the first.
     const double *saved_mean() const {
@@ -97,18 +149,92 @@ public:
     }
 
 private:
+    friend class StateDict;
+
+    enum : int { by_batch = 1, by_moving = 2, over_x = 4, over_z = 8 };
+
     struct State {
+        ~State() {
+            if (is_living)
+                LivingLayers().remove(this);
+        }
+
         halnorm_config config = {};
         halnorm_executor executor = {};
         halnorm_dtype dtype = HALNORM_FLOAT32;
         bool is_test = false, in_place = false, use_global_stats = false,
-             trainable_statistics = false, has_saved = false;
+             trainable_statistics = false, has_saved = false, cumulative_average = false,
+             do_model_average_for_mean_and_var = false;
+        int64_t batches = 0;
+        ParamAttr attrs[2];
         void *vectors[4] =
             {};  // weight, bias, moving mean, moving variance; in `memory`, like all that follows
         char *names[4] = {};
+        void *gradients[2] = {};  // by weight and bias
         double *saved_mean = nullptr, *saved_inv_std = nullptr;
+        // What the last forward() did. Several may run at once by the moving statistics; none of
+        // these is more than a number.
+        std::atomic<int> last{0};  // of the bits below; 0: there was none
+        int32_t last_rank = 0;
+        int64_t last_shape[HALNORM_MAX_RANK] = {};  // by batch statistics
         Workspace memory, workspace;
         std::atomic_flag lent = ATOMIC_FLAG_INIT;
+        bool is_living = false;  // in the list of LivingLayers
+        State *older = nullptr, *younger = nullptr;
+    };
+
+    // The list of the program's living layers, so that their names are unique: in their own memory,
+    // locked while this object exists. No more than comparisons of names happen meanwhile.
+    class LivingLayers {
+    public:
+        LivingLayers() {
+            while (locked_.test_and_set(std::memory_order_acquire))
+                std::this_thread::yield();
+        }
+        ~LivingLayers() { locked_.clear(std::memory_order_release); }
+        LivingLayers(const LivingLayers &) = delete;
+        LivingLayers &operator=(const LivingLayers &) = delete;
+
+        bool have(const char *name, const State *except) const {
+            for (const State *layer = youngest_; layer != nullptr; layer = layer->older) {
+                for (int i = 0; layer != except && i < 4; i++) {
+                    if (layer->vectors[i] != nullptr && std::strcmp(layer->names[i], name) == 0)
+                        return true;
+                }
+            }
+            return false;
+        }
+        uint64_t next_number() const { return generated_++; }
+        void add(State *layer) const {
+            layer->older = youngest_;
+            if (youngest_ != nullptr)
+                youngest_->younger = layer;
+            youngest_ = layer;
+            layer->is_living = true;
+        }
+        void remove(State *layer) const {
+            if (layer->older != nullptr)
+                layer->older->younger = layer->younger;
+            (layer->younger != nullptr ? layer->younger->older : youngest_) = layer->older;
+        }
+
+    private:
+        static inline std::atomic_flag locked_ = ATOMIC_FLAG_INIT;
+        static inline State *youngest_ = nullptr;
+        static inline uint64_t generated_ = 0;
+    };
+
+    // The four names of the options, nullptr where one is to be generated, and what messages call
+    // them.
+    struct GivenNames {
+        const char *const text[4], *const option[4];
+        explicit GivenNames(const BatchNormOptions &options)
+            : text{options.param_attr.name, options.bias_attr.name, options.moving_mean_name,
+                   options.moving_variance_name},
+              option{"param_attr.name", "bias_attr.name", "moving_mean_name",
+                     "moving_variance_name"} {}
+        // With its end, or what the longest generated one needs.
+        size_t size(int i) const { return text[i] != nullptr ? std::strlen(text[i]) + 1 : 40; }
     };
 
     static Status of(halnorm_status code) {
@@ -118,9 +244,36 @@ private:
         return {HALNORM_ERROR_NULL, "layer: was empty, should come from BatchNorm::create"};
     }
     static Status check(const BatchNormOptions &options);
+    static Status check(const char *argument, const ParamAttr &attr,
+                        const BatchNormOptions &options);
     static Status allocate(const BatchNormOptions &options, State *state);
+    static Status register_names(const BatchNormOptions &options, const State *replaced,
+                                 State *state);
     Status check(const halnorm_tensor &x, const halnorm_tensor &y) const;
-    Status forward_batch(const halnorm_tensor &x, const halnorm_tensor &y, Workspace &workspace);
+    Status forward_batch(const halnorm_tensor &x, const halnorm_tensor *z, const halnorm_tensor &y,
+                         Workspace &workspace);
+    Status infer_add(const halnorm_tensor &x, const halnorm_tensor &z, const halnorm_tensor &y,
+                     Workspace &workspace) const;
+    Status backward(const halnorm_tensor &saved, const halnorm_tensor *z, const halnorm_tensor &dy,
+                    const halnorm_tensor *dx, const halnorm_tensor *dz);
+    void remember(const halnorm_tensor &x, const halnorm_tensor &y, bool y_is_z);
+    // Lends the layer's workspace to one call at a time, and a passing one to the others.
+    template<typename Call>
+    Status with_workspace(Call call) {
+        if (!state_)
+            return empty();
+        Workspace spare;
+        const bool own = !state_->lent.test_and_set(std::memory_order_acquire);
+        const Status status = call(own ? state_->workspace : spare);
+        if (own)
+            state_->lent.clear(std::memory_order_release);
+        return status;
+    }
+    ConstVector gradient(int i) const {
+        if (!state_ || state_->vectors[i] == nullptr || !state_->attrs[i].trainable)
+            return {};
+        return {state_->gradients[i], state_->config.num_channels, state_->dtype, state_->names[i]};
+    }
     void set_mode(bool is_test) {
         if (state_)
             state_->is_test = is_test;
@@ -133,54 +286,72 @@ private:
     }
 
     std::unique_ptr<State> state_;
-    static inline std::atomic<uint64_t> generated_names_{0};
+    static constexpr ParamAttr absent_{false};
 };
 
 // ---- Implementation
 // -------------------------------------------------------------------------------------------------
 
-inline Status BatchNorm::check(const BatchNormOptions &options) {
-#define HALNORM_REFUSE_UNLESS(holds, option) \
-    if (!(holds))                            \
-    return {HALNORM_ERROR_UNSUPPORTED, option ": was set, should be its default in this version"}
-#define HALNORM_CHECK_ATTR(attr)                                                                \
-    HALNORM_REFUSE_UNLESS(options.attr.initializer.kind == Initializer::standard,               \
-                          #attr ".initializer");                                                \
-    HALNORM_REFUSE_UNLESS(options.attr.learning_rate == 1, #attr ".learning_rate");             \
-    HALNORM_REFUSE_UNLESS(options.attr.regularizer == Regularizer::none, #attr ".regularizer"); \
-    HALNORM_REFUSE_UNLESS(options.attr.trainable, #attr ".trainable");                          \
-    HALNORM_REFUSE_UNLESS(options.attr.do_model_average, #attr ".do_model_average");            \
-    HALNORM_REFUSE_UNLESS(options.attr.need_clip, #attr ".need_clip")
-    HALNORM_CHECK_ATTR(param_attr);
-    HALNORM_CHECK_ATTR(bias_attr);
-    HALNORM_REFUSE_UNLESS(options.do_model_average_for_mean_and_var,
-                          "do_model_average_for_mean_and_var");
-#undef HALNORM_CHECK_ATTR
-#undef HALNORM_REFUSE_UNLESS
-    if ((!options.param_attr.present && options.param_attr.name) ||
-        (!options.bias_attr.present && options.bias_attr.name)) {
-        return {HALNORM_ERROR_PARAMETER,
-                "name: was given to a vector that is absent, should be nullptr"};
+inline Status BatchNorm::check(const char *argument, const ParamAttr &attr,
+                               const BatchNormOptions &options) {
+    const auto check_factor = [&](const char *field, double value) -> Status {
+        if (value >= 0 && value <= DBL_MAX)
+            return {};
+        return detail::failure(HALNORM_ERROR_PARAMETER,
+                               "%s.%s: was %g, should be finite and at least 0", argument, field,
+                               value);
+    };
+    if (!attr.present) {
+        if (attr.name == nullptr)
+            return {};
+        return detail::failure(HALNORM_ERROR_PARAMETER,
+                               "%s.name: was given to a vector that is absent, should be nullptr",
+                               argument);
     }
-    const char *names[] = {options.param_attr.name, options.bias_attr.name,
-                           options.moving_mean_name, options.moving_variance_name};
+    Status status = attr.initializer.check(argument, options.num_channels, options.dtype);
+    if (status.ok())
+        status = check_factor("learning_rate", attr.learning_rate);
+    if (status.ok())
+        status = check_factor("regularizer_coefficient", attr.regularizer_coefficient);
+    if (!status.ok())
+        return status;
+    if (attr.regularizer != Regularizer::none && attr.regularizer != Regularizer::l1 &&
+        attr.regularizer != Regularizer::l2) {
+        return detail::failure(HALNORM_ERROR_PARAMETER,
+                               "%s.regularizer: was %d, should be one of Regularizer", argument,
+                               static_cast<int>(attr.regularizer));
+    }
+    return {};
+}
+
+inline Status BatchNorm::check(const BatchNormOptions &options) {
+    Status status = check("param_attr", options.param_attr, options);
+    if (status.ok())
+        status = check("bias_attr", options.bias_attr, options);
+    if (!status.ok())
+        return status;
+    const GivenNames names(options);
     for (int i = 0; i < 4; i++) {
-        if (names[i] == nullptr)
+        if (names.text[i] == nullptr)
             continue;
-        if (names[i][0] == 0)
-            return {HALNORM_ERROR_PARAMETER,
-                    "name: was empty, should have a character or be nullptr"};
+        if (names.text[i][0] == 0) {
+            return detail::failure(HALNORM_ERROR_PARAMETER,
+                                   "%s: was empty, should have a character or be nullptr",
+                                   names.option[i]);
+        }
         for (int k = 0; k < i; k++) {
-            if (names[k] == nullptr || std::strcmp(names[i], names[k]) != 0)
+            if (names.text[k] == nullptr || std::strcmp(names.text[i], names.text[k]) != 0)
                 continue;
-            return {HALNORM_ERROR_PARAMETER,
-                    "name: was given to two vectors of the layer, should be unique"};
+            return detail::failure(HALNORM_ERROR_PARAMETER,
+                                   "%s: was \"%s\", which is %s too, should be unique",
+                                   names.option[i], names.text[i], names.option[k]);
         }
     }
     return {};
 }
 
-// All vectors and strings in one piece of memory.
+// All vectors and strings in one piece of memory. The names come last, as only register_names()
+// knows them.
 inline Status BatchNorm::allocate(const BatchNormOptions &options, State *state) {
     constexpr uint64_t alignment = HALNORM_WORKSPACE_ALIGNMENT;
     const auto round_up = [](uint64_t bytes) {
@@ -190,21 +361,10 @@ inline Status BatchNorm::allocate(const BatchNormOptions &options, State *state)
     const uint64_t vector =
         round_up(channels * (options.dtype == HALNORM_FLOAT32 ? sizeof(float) : sizeof(double)));
     const uint64_t saved = round_up(channels * sizeof(double));
-
-    char generated[4][40];
-    const char *names[] = {options.param_attr.name, options.bias_attr.name,
-                           options.moving_mean_name, options.moving_variance_name};
-    const bool present[] = {options.param_attr.present, options.bias_attr.present, true, true};
-    const auto number =
-        static_cast<unsigned long long>(generated_names_.fetch_add(1, std::memory_order_relaxed));
-    const char *const suffixes[] = {"w_0", "b_0", "w_1", "w_2"};  // as Paddle names them
-    uint64_t bytes = 4 * vector + 2 * saved;
-    for (int i = 0; i < 4; i++) {
-        std::snprintf(generated[i], sizeof generated[i], "batch_norm_%llu.%s", number, suffixes[i]);
-        if (names[i] == nullptr)
-            names[i] = generated[i];
-        bytes += std::strlen(names[i]) + 1;
-    }
+    const GivenNames names(options);
+    uint64_t bytes = 6 * vector + 2 * saved;
+    for (int i = 0; i < 4; i++)
+        bytes += names.size(i);
     bytes += options.variant != nullptr ? std::strlen(options.variant) + 1 : 0;
     const Status status =
         state->memory.reserve(bytes < SIZE_MAX ? static_cast<size_t>(bytes) : SIZE_MAX);
@@ -213,26 +373,64 @@ inline Status BatchNorm::allocate(const BatchNormOptions &options, State *state)
 
     char *next = static_cast<char *>(state->memory.data());
     const auto take = [&next](uint64_t size) { return std::exchange(next, next + size); };
-    const auto copy = [&take](const char *text) {
-        return std::strcpy(take(std::strlen(text) + 1), text);
-    };
     state->saved_mean = reinterpret_cast<double *>(take(saved));
     state->saved_inv_std = reinterpret_cast<double *>(take(saved));
+    const Initializer standard;
+    const Initializer *const starts[] = {&options.param_attr.initializer,
+                                         &options.bias_attr.initializer, &standard, &standard};
+    const bool present[] = {options.param_attr.present, options.bias_attr.present, true, true};
     for (int i = 0; i < 4; i++) {
         void *const elements = take(vector);
-        const int start = i == 0 || i == 3;  // weight and moving variance 1, the others 0
-        for (uint64_t c = 0; c < channels; c++) {
-            if (options.dtype == HALNORM_FLOAT32)
-                static_cast<float *>(elements)[c] = static_cast<float>(start);
-            else
-                static_cast<double *>(elements)[c] = start;
-        }
-        state->vectors[i] = present[i] ? elements : nullptr;
+        if (!present[i])
+            continue;
+        const double otherwise = i == 0 || i == 3;  // weight and moving variance 1, the others 0
+        if (options.dtype == HALNORM_FLOAT32)
+            starts[i]->fill(static_cast<float *>(elements), options.num_channels, otherwise);
+        else
+            starts[i]->fill(static_cast<double *>(elements), options.num_channels, otherwise);
+        state->vectors[i] = elements;
     }
+    for (void *&gradient : state->gradients)
+        gradient = std::memset(take(vector), 0, vector);
     for (int i = 0; i < 4; i++)
-        state->names[i] = copy(names[i]);
+        state->names[i] = take(names.size(i));
     if (options.variant != nullptr)
-        state->config.variant = copy(options.variant);
+        state->config.variant =
+            std::strcpy(take(std::strlen(options.variant) + 1), options.variant);
+    return {};
+}
+
+// Writes the names into the memory that allocate() kept for them and enters the layer in the list
+// of the living ones, unless a name is taken by one that is not `replaced`.
+inline Status BatchNorm::register_names(const BatchNormOptions &options, const State *replaced,
+                                        State *state) {
+    const GivenNames names(options);
+    const LivingLayers living;
+    for (int i = 0; i < 4; i++) {
+        if (names.text[i] == nullptr || !living.have(names.text[i], replaced))
+            continue;
+        return detail::failure(HALNORM_ERROR_PARAMETER,
+                               "%s: was \"%s\", which a living layer has, should be unique",
+                               names.option[i], names.text[i]);
+    }
+    const char *const suffixes[] = {"w_0", "b_0", "w_1", "w_2"};  // as Paddle names them
+    bool unique = false;
+    while (!unique) {
+        const auto number = static_cast<unsigned long long>(living.next_number());
+        unique = true;
+        for (int i = 0; i < 4; i++) {
+            if (names.text[i] != nullptr) {
+                std::strcpy(state->names[i], names.text[i]);
+                continue;
+            }
+            std::snprintf(state->names[i], names.size(i), "batch_norm_%llu.%s", number,
+                          suffixes[i]);
+            unique = unique && !living.have(state->names[i], nullptr);
+            for (const char *given : names.text)
+                unique = unique && (given == nullptr || std::strcmp(given, state->names[i]) != 0);
+        }
+    }
+    living.add(state);
     return {};
 }
 
@@ -279,6 +477,18 @@ inline Status BatchNorm::create(const BatchNormOptions &options, BatchNorm *laye
     state.in_place = options.in_place;
     state.use_global_stats = options.use_global_stats;
     state.trainable_statistics = options.trainable_statistics;
+    state.cumulative_average = options.cumulative_average;
+    state.do_model_average_for_mean_and_var = options.do_model_average_for_mean_and_var;
+    state.attrs[0] = options.param_attr;
+    state.attrs[1] = options.bias_attr;
+    status = register_names(options, layer->state_.get(), &state);
+    if (!status.ok())
+        return status;
+    for (int i = 0; i < 2; i++) {
+        // Nothing that the caller may take away; a name that is given lives in the layer.
+        state.attrs[i].name = state.attrs[i].name != nullptr ? state.names[i] : nullptr;
+        state.attrs[i].initializer.given = nullptr;
+    }
     *layer = std::move(made);
     return {};
 }
@@ -321,24 +531,135 @@ inline Status BatchNorm::infer(const InputTensor &x, const halnorm_tensor &y,
                                         workspace.size()));
 }
 
-inline Status BatchNorm::forward_batch(const halnorm_tensor &x, const halnorm_tensor &y,
-                                       Workspace &workspace) {
+inline Status BatchNorm::forward_batch(const halnorm_tensor &x, const halnorm_tensor *z,
+                                       const halnorm_tensor &y, Workspace &workspace) {
     Status status = check(x, y);
+    if (status.ok() && z != nullptr)
+        status = check(*z, y);
     if (!status.ok())
         return status;
     State &s = *state_;
+    halnorm_config config = s.config;
+    if (s.cumulative_average)
+        config.momentum = 1 - 1 / (static_cast<double>(s.batches) + 1);
     size_t bytes = 0;
-    status = of(halnorm_forward_training_workspace(&s.config, &x, &bytes));
+    status = of(halnorm_forward_training_workspace(&config, &x, &bytes));
     if (status.ok())
         status = workspace.reserve(bytes);
     if (!status.ok())
         return status;
-    status = of(halnorm_forward_training(&s.config, &x, s.vectors[0], s.vectors[1], s.vectors[2],
-                                         s.vectors[3], &y, s.saved_mean, s.saved_inv_std,
-                                         workspace.data(), workspace.size()));
-    if (status.ok())
-        s.has_saved = true;
+    status = of(z == nullptr ?
+                    halnorm_forward_training(&config, &x, s.vectors[0], s.vectors[1], s.vectors[2],
+                                             s.vectors[3], &y, s.saved_mean, s.saved_inv_std,
+                                             workspace.data(), workspace.size()) :
+                    halnorm_forward_training_add(
+                        &config, &x, z, s.vectors[0], s.vectors[1], s.vectors[2], s.vectors[3], &y,
+                        s.saved_mean, s.saved_inv_std, workspace.data(), workspace.size()));
+    if (!status.ok())
+        return status;
+    s.has_saved = true;
+    // Updates of the moving statistics need two elements per channel.
+    int64_t elements = 1;
+    for (int32_t axis = 0; axis < x.rank; axis++)
+        elements *= x.shape[axis];
+    if (elements > config.num_channels && s.batches < INT64_MAX)
+        s.batches++;
     return status;
+}
+
+inline Status BatchNorm::infer_add(const halnorm_tensor &x, const halnorm_tensor &z,
+                                   const halnorm_tensor &y, Workspace &workspace) const {
+    Status status = check(x, y);
+    if (status.ok())
+        status = check(z, y);
+    if (!status.ok())
+        return status;
+    const State &s = *state_;
+    size_t bytes = 0;
+    status = of(halnorm_forward_inference_workspace(&s.config, &x, &bytes));
+    if (status.ok())
+        status = workspace.reserve(bytes);
+    if (!status.ok())
+        return status;
+    return of(halnorm_forward_inference_add(&s.config, &x, &z, s.vectors[0], s.vectors[1],
+                                            s.vectors[2], s.vectors[3], &y, workspace.data(),
+                                            workspace.size()));
+}
+
+inline void BatchNorm::remember(const halnorm_tensor &x, const halnorm_tensor &y, bool y_is_z) {
+    State &s = *state_;
+    int last = uses_batch_statistics() ? by_batch : by_moving;
+    if (last == by_batch) {
+        s.last_rank = x.rank;
+        std::memcpy(s.last_shape, x.shape, sizeof s.last_shape);
+    }
+    last |= x.data == y.data ? over_x : 0;
+    last |= y_is_z ? over_z : 0;
+    s.last.store(last, std::memory_order_relaxed);
+}
+
+inline Status BatchNorm::backward(const halnorm_tensor &saved, const halnorm_tensor *z,
+                                  const halnorm_tensor &dy, const halnorm_tensor *dx,
+                                  const halnorm_tensor *dz) {
+    if (!state_)
+        return empty();
+    State &s = *state_;
+    const int last = s.last.load(std::memory_order_relaxed);
+    if (last == 0)
+        return {HALNORM_ERROR_PARAMETER, "backward: was called before forward, should follow it"};
+    if (z != nullptr && (last & (over_x | over_z)) != 0) {
+        return {HALNORM_ERROR_UNSUPPORTED,
+                "forward_add: has overwritten x or z, should have memory of its own for y where "
+                "backward_add follows"};
+    }
+    bool same = (last & by_batch) == 0 || saved.rank == s.last_rank;
+    for (int32_t i = 0; (last & by_batch) != 0 && same && i < saved.rank; i++)
+        same = saved.shape[i] == s.last_shape[i];
+    if (!same) {
+        return {HALNORM_ERROR_SHAPE,
+                "saved.shape: was not that of the last forward(), should be its x or y"};
+    }
+    Status status = check(saved, dy);
+    if (!status.ok())
+        return status;
+    halnorm_backward_args args = {};
+    ((last & over_x) != 0 ? args.y : args.x) = &saved;
+    args.z = z;
+    args.dy = &dy;
+    args.gamma = s.vectors[0];
+    args.beta = s.vectors[1];
+    if ((last & by_batch) != 0) {
+        args.saved_mean = s.saved_mean;
+        args.saved_inv_std = s.saved_inv_std;
+    } else {
+        args.moving_mean = s.vectors[2];
+        args.moving_variance = s.vectors[3];
+    }
+    args.dx = dx;
+    args.dz = dz;
+    args.dgamma = gradient(0).data != nullptr ? s.gradients[0] : nullptr;
+    args.dbeta = gradient(1).data != nullptr ? s.gradients[1] : nullptr;
+    return with_workspace([&](Workspace &workspace) {
+        size_t bytes = 0;
+        status = of(halnorm_backward_workspace(&s.config, &args, &bytes));
+        if (status.ok())
+            status = workspace.reserve(bytes);
+        if (status.ok()) {
+            status = of(halnorm_backward(&s.config, &args, workspace.data(), workspace.size()));
+        }
+        return status;
+    });
+}
+
+inline Status BatchNorm::set_batches(int64_t batches) {
+    if (!state_)
+        return empty();
+    if (batches < 0) {
+        return detail::failure(HALNORM_ERROR_PARAMETER, "batches: was %lld, should be at least 0",
+                               static_cast<long long>(batches));
+    }
+    state_->batches = batches;
+    return {};
 }
 
 }  // namespace v0

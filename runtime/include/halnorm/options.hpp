@@ -7,46 +7,32 @@
 #include <cstdint>
 
 #include "halnorm/halnorm.h"
+#include "halnorm/initializer.hpp"
 
 namespace halnorm {
 inline namespace v0 {
 
-// How a vector starts. This version knows the standard start only (weight 1, bias 0).
-struct Initializer {
-    enum Kind {
-        standard,
-        constant,
-        uniform,
-        normal,
-        truncated_normal,
-        xavier_uniform,
-        xavier_normal,
-        values
-    };
-    Kind kind = standard;
-    double a = 0, b = 0;  // constant: the value; uniform: the range; normal: mean and deviation
-    uint64_t seed = 0;
-    const void *given = nullptr;  // values: num_channels of the layer's dtype
-};
-
 enum class Regularizer { none, l1, l2 };
 
 // param_attr and bias_attr: true and nullptr are the default, false is "no such vector", a string
-// its name; or all fields. Fields that this version does not act on have to keep their default:
-// create() refuses others.
+// its name, an Initializer its start; or all fields. name and initializer are the layer's concern;
+// the others are an optimizer's, which finds them by weight_attr() and bias_attr() of the layer.
 struct ParamAttr {
     bool present = true;
     const char *name = nullptr;  // nullptr: generated
     Initializer initializer;
-    double learning_rate = 1;  // multiplies the optimizer's
-    Regularizer regularizer = Regularizer::none;
-    double regularizer_coefficient = 0;
-    bool trainable = true, do_model_average = true, need_clip = true;
+    double learning_rate = 1;                     // multiplies the optimizer's; finite, >= 0
+    Regularizer regularizer = Regularizer::none;  // other than none: overrides the optimizer's
+    double regularizer_coefficient = 0;           // finite, >= 0
+    bool trainable = true;
+    bool do_model_average = true;  // ModelAverage::add() takes it
+    bool need_clip = true;         // the optimizer may clip its gradient
 
-    ParamAttr() = default;
-    ParamAttr(std::nullptr_t) {}
-    ParamAttr(bool present_) : present(present_) {}
-    ParamAttr(const char *name_) : name(name_) {}
+    constexpr ParamAttr() = default;
+    constexpr ParamAttr(std::nullptr_t) {}
+    constexpr ParamAttr(bool present_) : present(present_) {}
+    constexpr ParamAttr(const char *name_) : name(name_) {}
+    constexpr ParamAttr(const Initializer &initializer_) : initializer(initializer_) {}
 };
 
 // The parameters of the layer, as docs/semantics.md has them, and how its calls run. Strings are
@@ -57,6 +43,9 @@ struct BatchNormOptions {
     double act_alpha = static_cast<double>(NAN);  // NaN: the activation's own default
     bool is_test = false;                         // starts in the mode of eval()
     double momentum = 0.9;                        // weight of the old moving value
+    // The k-th batch enters the moving statistics with weight 1/k, so that they are the mean over
+    // all batches (PyTorch's momentum=None); momentum is not used then.
+    bool cumulative_average = false;
     double epsilon = 1e-5;
     ParamAttr param_attr;  // weight; false: acts as 1
     ParamAttr bias_attr;   // bias; false: acts as 0
@@ -64,7 +53,7 @@ struct BatchNormOptions {
     halnorm_layout data_layout = HALNORM_NCHW;
     bool in_place = false;                                                    // y may be x itself
     const char *moving_mean_name = nullptr, *moving_variance_name = nullptr;  // nullptr: generated
-    bool do_model_average_for_mean_and_var = true;
+    bool do_model_average_for_mean_and_var = true;  // ModelAverage::add() takes the two
     bool use_global_stats = false;
     bool trainable_statistics = false;
     halnorm_variance_estimator moving_variance_estimator = HALNORM_VARIANCE_POPULATION;

@@ -1,11 +1,14 @@
 // The first worked case of docs/semantics.md with the layer: float32, channels last, in place, on
-// the library's threads.
+// the library's threads; and its state in a file, of which another layer becomes its equal.
 #include <halnorm/halnorm.hpp>
+#include <halnorm/state.hpp>
 
 #include <array>
 #include <cmath>
+#include <cstdio>
 #include <iostream>
 #include <numeric>
+#include <string>
 #include <vector>
 
 namespace {
@@ -29,13 +32,31 @@ void check_near(double was, double expected, const char *what) {
     failures++;
 }
 
+// The moving variance after a way through the file `path`.
+float saved_and_loaded(const halnorm::BatchNormOptions &options, halnorm::BatchNorm &layer,
+                       const std::string &path) {
+    halnorm::StateDict saved, loaded;
+    check(saved.add(layer), "add");
+    check(saved.save(path.c_str()), "save");
+    layer = halnorm::BatchNorm();
+    check(halnorm::BatchNorm::create(options, &layer), "create again");
+    check(loaded.add(layer), "add again");
+    check(loaded.load(path.c_str()), "load");
+    std::remove(path.c_str());
+    return layer ? layer.moving_variance().as<float>()[0] : 0;
+}
+
 }  // namespace
 
-int main() {
+int main(int, char **arguments) {
     halnorm::BatchNormOptions options;
     options.num_channels = 1;
     options.data_layout = HALNORM_NHWC;
     options.in_place = true;
+    options.param_attr = "weight";
+    options.bias_attr = "bias";
+    options.moving_mean_name = "mean";
+    options.moving_variance_name = "variance";
     halnorm::BatchNorm layer;
     check(halnorm::BatchNorm::create(options, &layer), "create");
     if (!layer)
@@ -54,6 +75,12 @@ int main() {
     check_near(static_cast<double>(layer.moving_mean().as<float>()[0]), 0.55, "moving mean");
     check_near(static_cast<double>(layer.moving_variance().as<float>()[0]), 2.09166667,
                "moving variance");
+
+    const float variance = layer.moving_variance().as<float>()[0];
+    if (saved_and_loaded(options, layer, std::string(arguments[0]) + ".safetensors") != variance) {
+        std::cerr << "the moving variance was another after a way through a file\n";
+        failures++;
+    }
 
     std::cout << halnorm_last_variant() << "\n";
     return failures == 0 ? 0 : 1;

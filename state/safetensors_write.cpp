@@ -3,15 +3,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <csignal>
-#include <cstdio>
+#include <cstdlib>
 #include <fcntl.h>
-#include <nlohmann/json.hpp>
-#include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace halnorm_tool {
+#include "json.h"
+#include "text.h"
+
+namespace halnorm_state {
 namespace {
 
 // Header length and header, padded with spaces so that the data starts at a multiple of 8.
@@ -39,73 +39,52 @@ std::string folder_of(const std::string &path) {
     return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// What a signal that ends the process has to remove first.
-const char *volatile unfinished_file = nullptr;
-
-extern "C" void remove_unfinished_file(int signal) {
-    if (unfinished_file != nullptr)
-        unlink(unfinished_file);
-    raise(signal);  // SA_RESETHAND: this time it ends the process
-}
-
-void handle_signals() {
-    for (const int signal : {SIGHUP, SIGINT, SIGTERM}) {
-        struct sigaction old;
-        if (sigaction(signal, nullptr, &old) != 0 || old.sa_handler != SIG_DFL)
-            continue;  // as under nohup
-        struct sigaction action = {};
-        action.sa_handler = remove_unfinished_file;
-        action.sa_flags = static_cast<int>(SA_RESETHAND);
-        sigaction(signal, &action, nullptr);
-    }
-}
-
 // A new file beside the one it will replace, gone again unless it is kept.
 class ReplacementFile {
 public:
-    ReplacementFile(const std::string &subject, const std::string &path)
-        : subject_(subject), target_(path) {
-        // A link stays a link: what it points to is replaced. Devices, pipes and folders are never
-        // replaced.
-        struct stat status;
-        const bool exists = stat(path.c_str(), &status) == 0;
-        if (exists && !S_ISREG(status.st_mode)) {
-            throw Error(subject_, "was not a regular file, should be one or a new name");
-        }
-        if (exists) {
-            char resolved[PATH_MAX];
-            if (realpath(path.c_str(), resolved) == nullptr)
-                fail();
-            target_ = resolved;
-        }
-        handle_signals();
-        for (int attempt = 0; descriptor_ < 0; attempt++) {
-            unfinished_file = nullptr;
-            temporary_ = folder_of(target_) + "/.halnorm-" + std::to_string(getpid()) + "-" +
-                         std::to_string(attempt) + ".tmp";
-            unfinished_file = temporary_.c_str();
-            descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-            if (descriptor_ < 0 && (errno != EEXIST || attempt >= 1000)) {
-                unfinished_file = nullptr;
-                fail();
-            }
-        }
-        // Like a file that is written in place, the new one has the old one's permissions.
-        if (exists && fchmod(descriptor_, status.st_mode & 0777) != 0) {
-            discard();
-            fail();
-        }
-    }
+    ReplacementFile(const std::string &subject, Unfinished unfinished)
+        : subject_(subject), unfinished_(unfinished) {}
+    ReplacementFile(const ReplacementFile &) = delete;
+    ReplacementFile &operator=(const ReplacementFile &) = delete;
 
     ~ReplacementFile() {
         if (descriptor_ >= 0)
             discard();
     }
 
-    ReplacementFile(const ReplacementFile &) = delete;
-    ReplacementFile &operator=(const ReplacementFile &) = delete;
+    Problem open(const std::string &path) {
+        target_ = path;
+        // A link stays a link: what it points to is replaced. Devices, pipes and folders are never
+        // replaced.
+        struct stat status;
+        const bool exists = stat(path.c_str(), &status) == 0;
+        if (exists && !S_ISREG(status.st_mode))
+            return {subject_, "was not a regular file, should be one or a new name"};
+        if (exists) {
+            char resolved[PATH_MAX];
+            if (realpath(path.c_str(), resolved) == nullptr)
+                return not_writable();
+            target_ = resolved;
+        }
+        for (int attempt = 0; descriptor_ < 0; attempt++) {
+            announce(nullptr);
+            temporary_ = folder_of(target_) + "/.halnorm-" + std::to_string(getpid()) + "-" +
+                         std::to_string(attempt) + ".tmp";
+            announce(temporary_.c_str());
+            descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+            if (descriptor_ < 0 && (errno != EEXIST || attempt >= 1000)) {
+                const Problem problem = not_writable();
+                announce(nullptr);
+                return problem;
+            }
+        }
+        // Like a file that is written in place, the new one has the old one's permissions.
+        if (exists && fchmod(descriptor_, status.st_mode & 0777) != 0)
+            return not_writable();
+        return {};
+    }
 
-    void write(const void *data, uint64_t bytes) {
+    Problem write(const void *data, uint64_t bytes) {
         constexpr uint64_t piece = uint64_t{1} << 30;  // Linux writes at most 2 GB a call
         auto *from = static_cast<const char *>(data);
         while (bytes > 0) {
@@ -114,45 +93,48 @@ public:
             if (put < 0 && errno == EINTR)
                 continue;
             if (put < 0)
-                fail();
+                return not_writable();
             from += put;
             bytes -= static_cast<uint64_t>(put);
         }
+        return {};
     }
 
-    void keep() {
+    Problem keep() {
         if (fsync(descriptor_) != 0)
-            fail();
+            return not_writable();
         if (rename(temporary_.c_str(), target_.c_str()) != 0)
-            fail();
-        unfinished_file = nullptr;
+            return not_writable();
+        announce(nullptr);
         close(descriptor_);
         descriptor_ = -1;
         // The new name survives a power cut only once the folder is on disk; some file systems
         // cannot do that.
-        const int folder = open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        const int folder = ::open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (folder >= 0) {
             fsync(folder);
             close(folder);
         }
+        return {};
     }
 
 private:
     void discard() {
-        const int kept_errno = errno;
         unlink(temporary_.c_str());
-        unfinished_file = nullptr;
+        announce(nullptr);
         close(descriptor_);
-        descriptor_ = -1;
-        errno = kept_errno;
+    }
+    void announce(const char *path) {
+        if (unfinished_ != nullptr)
+            unfinished_(path);
+    }
+    Problem not_writable() const {
+        return {subject_, "was not writable (" + system_error_text() +
+                              "), should be a file that can be written"};
     }
 
-    [[noreturn]] void fail() const {
-        throw Error(subject_, "was not writable (" + system_error_text() +
-                                  "), should be a file that can be written");
-    }
-
-    std::string subject_;
+    const std::string subject_;
+    const Unfinished unfinished_;
     std::string target_;
     std::string temporary_;
     int descriptor_ = -1;
@@ -160,14 +142,15 @@ private:
 
 }  // namespace
 
-void write_safetensors(const std::string &argument, const std::string &path,
-                       const std::vector<OutputTensor> &tensors) {
-    ReplacementFile file(argument + " " + in_quotes(path), path);
+Problem write_safetensors(const std::string &argument, const std::string &path,
+                          const std::vector<OutputTensor> &tensors, Unfinished unfinished) {
+    ReplacementFile file(argument + " " + in_quotes(path), unfinished);
+    HALNORM_TRY_IO(file.open(path));
     const std::string start = file_start(tensors);
-    file.write(start.data(), start.size());
+    HALNORM_TRY_IO(file.write(start.data(), start.size()));
     for (const OutputTensor &tensor : tensors)
-        file.write(tensor.data, tensor.bytes);
-    file.keep();
+        HALNORM_TRY_IO(file.write(tensor.data, tensor.bytes));
+    return file.keep();
 }
 
-}  // namespace halnorm_tool
+}  // namespace halnorm_state

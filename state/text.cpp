@@ -1,11 +1,11 @@
-#include "error.h"
+#include "text.h"
 
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 
-namespace halnorm_tool {
+namespace halnorm_state {
 namespace {
 
 // Length of the valid UTF-8 sequence that text starts with, 0 where there is none.
@@ -82,8 +82,18 @@ std::string one_line(std::string_view text, size_t limit) {
     return escaped(text, limit, false);
 }
 
+bool is_utf8(std::string_view text) {
+    while (!text.empty()) {
+        const size_t length = utf8_length(text);
+        if (length == 0)
+            return false;
+        text.remove_prefix(length);
+    }
+    return true;
+}
+
 std::string system_error_text() {
     return std::strerror(errno);
 }
 
-}  // namespace halnorm_tool
+}  // namespace halnorm_state
