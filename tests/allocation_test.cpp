@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "call.h"
+#include "backward_call.h"
 #include "executors.h"
 #include "variants.h"
 
@@ -122,6 +122,35 @@ Counted count(Call &call) {
     return {after.allocations - before.allocations, after.locks - before.locks};
 }
 
+// Likewise of all three functions of the backward pass.
+Counted count(BackwardCall &call) {
+    const halnorm_config config = call.config();
+    const halnorm_backward_args args = call.args();
+    static const Memory lent(4 << 20, HALNORM_WORKSPACE_ALIGNMENT, {}, output_fill);
+    void *const workspace = lent.data();
+    double *const g = static_cast<double *>(call.sum_g.data());
+    double *const g_xhat = static_cast<double *>(call.sum_g_xhat.data());
+    size_t bytes[3] = {};
+    halnorm_status status[3];
+
+    const Counted before = {allocations, locks};
+    halnorm_backward_workspace(&config, &args, &bytes[0]);
+    status[0] = halnorm_backward(&config, &args, workspace, bytes[0]);
+    halnorm_backward_reduce_workspace(&config, &args, &bytes[1]);
+    status[1] = halnorm_backward_reduce(&config, &args, g, g_xhat, workspace, bytes[1]);
+    halnorm_backward_apply_workspace(&config, &args, &bytes[2]);
+    status[2] = halnorm_backward_apply(&config, &args, call.settings.n * call.settings.s, g, g_xhat,
+                                       workspace, bytes[2]);
+    const Counted after = {allocations, locks};
+
+    for (int i = 0; i < 3; i++) {
+        EXPECT_EQ(status[i], HALNORM_OK) << i << ": " << halnorm_last_error();
+        EXPECT_LE(bytes[i], lent.bytes());
+    }
+    EXPECT_EQ(halnorm_last_variant(), call.settings.variant);
+    return {after.allocations - before.allocations, after.locks - before.locks};
+}
+
 TEST(AllocationHook, counts) {
     if (!counting)
         GTEST_SKIP() << "the address sanitizer has its own malloc";
@@ -160,6 +189,16 @@ TEST_P(Allocation, and_locks_do_not_happen_in_a_call) {
                             const Counted counted = count(call);
                             EXPECT_EQ(counted.allocations, 0) << k.describe();
                             EXPECT_EQ(counted.locks, 0) << k.describe();
+                            if (k.pipeline != Pipeline::training)
+                                continue;
+                            BackwardCase b;
+                            static_cast<Setting &>(b) = k;
+                            b.dx = shape[1] != 17;  // without it, g has no place of its own
+                            b.batch = shape[1] != 64;
+                            BackwardCall backward(b);
+                            const Counted of_backward = count(backward);
+                            EXPECT_EQ(of_backward.allocations, 0) << b.describe();
+                            EXPECT_EQ(of_backward.locks, 0) << b.describe();
                         }
                     }
                 }

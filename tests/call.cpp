@@ -2,37 +2,10 @@
 
 #include <sstream>
 
+#include "compare.h"
 #include "random.h"
-#include "tolerance.h"
 
 namespace test {
-namespace {
-
-Geometry vector_of(int64_t c) {
-    return {{c}, {1}};
-}
-
-// Compares all elements and reports the first that is wrong, and how many are.
-template<typename Tolerance>
-void expect_close(const char *what, const Tensor &actual, const std::vector<double> &expected,
-                  Tolerance tolerance) {
-    ASSERT_EQ(actual.size(), expected.size()) << what;
-    size_t wrong = 0, first = 0;
-    for (size_t i = expected.size(); i-- > 0;) {
-        if (!close(actual.dtype(), actual.get(i), expected[i], tolerance(i)))
-            wrong++, first = i;
-    }
-    if (wrong > 0) {
-        ADD_FAILURE() << what << "[" << first << "] is "
-                      << testing::PrintToString(actual.get(first)) << ", should be "
-                      << testing::PrintToString(expected[first]) << ", off by "
-                      << actual.get(first) - expected[first] << ", tolerance " << tolerance(first)
-                      << "; wrong: " << wrong << " of " << expected.size();
-    }
-}
-
-}  // namespace
-
 const char *name(Pipeline pipeline) {
     switch (pipeline) {
     case Pipeline::inference:
@@ -53,20 +26,41 @@ const char *name(halnorm_dtype dtype) {
     return dtype == HALNORM_FLOAT32 ? "f32" : "f64";
 }
 
-std::string Case::describe() const {
+halnorm_config Setting::config() const {
+    halnorm_config config = halnorm_default_config(c);
+    config.layout = layout;
+    config.activation = activation;
+    config.activation_alpha = alpha;
+    config.momentum = momentum;
+    config.epsilon = epsilon;
+    config.moving_variance_estimator = estimator;
+    config.variant = variant.empty() ? nullptr : variant.c_str();
+    config.threads = threads;
+    config.executor = executor;
+    return config;
+}
+
+double Setting::alpha_value() const {
+    return isnan(alpha) ? halnorm_activation_default_alpha(activation) : alpha;
+}
+
+std::string Setting::describe() const {
     std::ostringstream text;
-    text << variant << " " << name(pipeline) << " " << name(layout) << " " << name(dtype)
-         << " rank " << rank << " (n " << n << ", c " << c << ", s " << s << ") " << name(x_spread)
-         << "->" << name(y_spread) << (in_place ? " in place" : "") << (gamma ? " gamma" : "")
-         << (beta ? " beta" : "") << (moving ? "" : " no moving") << (saved ? "" : " not saved")
+    text << variant << " " << name(layout) << " " << name(dtype) << " rank " << rank << " (n " << n
+         << ", c " << c << ", s " << s << ")" << (gamma ? " gamma" : "") << (beta ? " beta" : "")
          << " guard " << (placement.guard == Guard::before ? "before" : "after") << " offset "
          << placement.offset << " " << halnorm_activation_name(activation) << " threads "
          << threads;
     return text.str();
 }
 
-double Case::alpha_value() const {
-    return isnan(alpha) ? halnorm_activation_default_alpha(activation) : alpha;
+std::string Case::describe() const {
+    std::ostringstream text;
+    text << name(pipeline) << (add ? " add " : " ") << Setting::describe() << " " << name(x_spread)
+         << "->" << name(y_spread) << (in_place ? " in place" : "") << (over_z ? " over z" : "")
+         << (moving ? "" : " no moving") << (saved ? "" : " not saved")
+         << (cuts.empty() ? "" : " in parts " + testing::PrintToString(cuts));
+    return text.str();
 }
 
 Call::Call(const Case &s, uint64_t seed)
@@ -78,7 +72,11 @@ Call::Call(const Case &s, uint64_t seed)
       moving_variance(s.dtype, vector_of(s.c), s.placement, output_fill),
       saved_mean(HALNORM_FLOAT64, vector_of(s.c), s.placement, output_fill),
       saved_inv_std(HALNORM_FLOAT64, vector_of(s.c), s.placement, output_fill) {
-    if (!s.in_place && s.pipeline != Pipeline::statistics) {
+    if (s.add) {
+        z = std::make_unique<Tensor>(s.dtype, geometry(s.layout, s.rank, s.n, s.c, s.s, s.y_spread),
+                                     s.placement, s.over_z ? output_fill : input_fill);
+    }
+    if (!s.in_place && !s.over_z && s.pipeline != Pipeline::statistics) {
         separate_y =
             std::make_unique<Tensor>(s.dtype, geometry(s.layout, s.rank, s.n, s.c, s.s, s.y_spread),
                                      s.placement, output_fill);
@@ -98,20 +96,8 @@ Call::Call(const Case &s, uint64_t seed)
         const size_t c = order.channel_of(i);
         x.set(i, center[c] + deviation[c] * random.uniform(-1.7, 1.7));
     }
-}
-
-halnorm_config Call::config() const {
-    halnorm_config config = halnorm_default_config(settings.c);
-    config.layout = settings.layout;
-    config.activation = settings.activation;
-    config.activation_alpha = settings.alpha;
-    config.momentum = settings.momentum;
-    config.epsilon = settings.epsilon;
-    config.moving_variance_estimator = settings.estimator;
-    config.variant = settings.variant.empty() ? nullptr : settings.variant.c_str();
-    config.threads = settings.threads;
-    config.executor = settings.executor;
-    return config;
+    for (size_t i = 0; z && i < z->size(); i++)
+        z->set(i, random.uniform(-2, 2));
 }
 
 reference::Parameters Call::parameters() const {
@@ -146,7 +132,9 @@ reference::Array Call::shape() const {
 void Call::remember() {
     input_ = input();
     parameters_ = std::make_unique<reference::Parameters>(parameters());
+    z_ = z ? z->values() : std::vector<double>();
     x_before_ = x.bits();
+    z_before_ = z ? z->bits() : x_before_;
     gamma_before_ = gamma.bits();
     beta_before_ = beta.bits();
     moving_before_[0] = moving_mean.bits();
@@ -155,9 +143,61 @@ void Call::remember() {
     saved_before_[1] = saved_inv_std.bits();
 }
 
-halnorm_status Call::run() {
+halnorm_status Call::run_parts() {
     const halnorm_config c = config();
-    const halnorm_tensor in = x.view(), out = y().view();
+    const halnorm_tensor in = x.view(), out = y().view(), addend = z ? z->view() : in;
+    const size_t channels = gamma.size(), parts = settings.cuts.size() - 1;
+    const auto part = [&](const halnorm_tensor &t, size_t i) {
+        return images(t, settings.cuts[i], settings.cuts[i + 1]);
+    };
+    const auto lend = [&](size_t bytes) {
+        if (workspace_ != nullptr) {
+            EXPECT_TRUE(workspace_->surroundings_intact()) << "written beside the workspace";
+        }
+        workspace_ = std::make_unique<Memory>(bytes, HALNORM_WORKSPACE_ALIGNMENT,
+                                              Placement{settings.placement.guard, 0}, output_fill);
+        return bytes == 0 ? nullptr : workspace_->data();
+    };
+    std::vector<double> mean(channels, 0), m2(channels, 0), part_mean(channels), part_m2(channels);
+    halnorm_status status = HALNORM_OK;
+    size_t bytes = 0;
+    count = 0;
+    for (size_t i = 0; i < parts && status == HALNORM_OK; i++) {
+        const halnorm_tensor p = part(in, i);
+        int64_t part_count = -1;
+        status = halnorm_statistics_workspace(&c, &p, &bytes);
+        if (status == HALNORM_OK)
+            status = halnorm_statistics(&c, &p, &part_count, part_mean.data(), part_m2.data(),
+                                        lend(bytes), bytes);
+        if (status == HALNORM_OK)
+            status = halnorm_statistics_merge(settings.c, &count, mean.data(), m2.data(),
+                                              part_count, part_mean.data(), part_m2.data());
+    }
+    for (size_t i = 0; i < parts && status == HALNORM_OK; i++) {
+        moving_mean.set(
+            parameters_->moving_mean);  // every machine has moving statistics of its own
+        moving_variance.set(parameters_->moving_variance);
+        const halnorm_tensor p = part(in, i), q = part(out, i), r = part(addend, i);
+        status = halnorm_forward_apply_workspace(&c, &p, &bytes);
+        if (status == HALNORM_OK) {
+            status = halnorm_forward_apply(
+                &c, &p, z ? &r : nullptr, count, mean.data(), m2.data(),
+                settings.gamma ? gamma.data() : nullptr, settings.beta ? beta.data() : nullptr,
+                settings.moving ? moving_mean.data() : nullptr,
+                settings.moving ? moving_variance.data() : nullptr, &q,
+                settings.saved ? static_cast<double *>(saved_mean.data()) : nullptr,
+                settings.saved ? static_cast<double *>(saved_inv_std.data()) : nullptr, lend(bytes),
+                bytes);
+        }
+    }
+    return status;
+}
+
+halnorm_status Call::run() {
+    if (!settings.cuts.empty())
+        return run_parts();
+    const halnorm_config c = config();
+    const halnorm_tensor in = x.view(), out = y().view(), addend = z ? z->view() : in;
     halnorm_tensor no_data = in;
     no_data.data = nullptr;
     size_t bytes = 0;
@@ -184,9 +224,17 @@ halnorm_status Call::run() {
                                               nullptr};
     switch (settings.pipeline) {
     case Pipeline::inference:
+        if (settings.add) {
+            return halnorm_forward_inference_add(&c, &in, &addend, g, b, moving_mean.data(),
+                                                 moving_variance.data(), &out, workspace, bytes);
+        }
         return halnorm_forward_inference(&c, &in, g, b, moving_mean.data(), moving_variance.data(),
                                          &out, workspace, bytes);
     case Pipeline::training:
+        if (settings.add) {
+            return halnorm_forward_training_add(&c, &in, &addend, g, b, mean, variance, &out,
+                                                saved[0], saved[1], workspace, bytes);
+        }
         return halnorm_forward_training(&c, &in, g, b, mean, variance, &out, saved[0], saved[1],
                                         workspace, bytes);
     case Pipeline::statistics:
@@ -216,7 +264,8 @@ void Call::expect_forward() {
     const bool training = settings.pipeline == Pipeline::training;
     const reference::Array &in = input_;
     const reference::Parameters &p = *parameters_;
-    expected = training ? forward_training(in, p) : forward_inference(in, p);
+    const std::vector<double> *const addend = settings.add ? &z_ : nullptr;
+    expected = training ? forward_training(in, p, addend) : forward_inference(in, p, addend);
     const reference::Forward &f = expected;
     const double m = static_cast<double>(in.count());
     const bool one = training && in.count() == 1;  // y = act(x), without any statistics
@@ -224,8 +273,9 @@ void Call::expect_forward() {
     expect_close("y", y(), f.y, [&](size_t i) {
         const size_t c = in.channel_of(i);
         const Source source = training ? Source::batch : Source::moving;
-        const double v_error =
-            one ? 0 : normalized_absolute(settings.dtype, source, m, f, c, f.xhat[i]);
+        double v_error = one ? 0 : normalized_absolute(settings.dtype, source, m, f, c, f.xhat[i]);
+        if (settings.add)
+            v_error += added_absolute(settings.dtype, z_[i], f.normalized[i]);
         return activated_absolute(settings.dtype, p.activation, p.alpha, f.normalized[i], v_error,
                                   f.y[i]);
     });
@@ -278,6 +328,10 @@ void Call::expect_untouched() {
     const bool training = settings.pipeline == Pipeline::training;
     if (!settings.in_place) {
         EXPECT_TRUE(x.bits() == x_before_) << "x was written";
+    }
+    if (settings.add && !settings.over_z) {
+        EXPECT_TRUE(z->bits() == z_before_) << "z was written";
+        EXPECT_TRUE(z->gaps_intact()) << "written beside z or into its gaps";
     }
     EXPECT_TRUE(gamma.bits() == gamma_before_) << "gamma was written";
     EXPECT_TRUE(beta.bits() == beta_before_) << "beta was written";

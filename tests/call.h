@@ -19,17 +19,14 @@ const char *name(Pipeline pipeline);
 const char *name(halnorm_layout layout);
 const char *name(halnorm_dtype dtype);
 
-struct Case {
+// What the calls of both passes have in common.
+struct Setting {
     std::string variant;
-    Pipeline pipeline = Pipeline::training;
     halnorm_layout layout = HALNORM_NCHW;
     halnorm_dtype dtype = HALNORM_FLOAT32;
     int rank = 4;
     int64_t n = 2, c = 3, s = 4;
-    Spread x_spread = Spread::dense, y_spread = Spread::dense;
-    bool in_place = false;
-    bool gamma = true, beta = true;    // given, or NULL
-    bool moving = true, saved = true;  // of training: given, or NULL
+    bool gamma = true, beta = true;  // given, or NULL
     Placement placement;
     halnorm_activation activation = HALNORM_ACT_NONE;
     double alpha = NAN;  // the activation's default
@@ -38,8 +35,23 @@ struct Case {
     int32_t threads = 1;
     const halnorm_executor *executor = nullptr;
 
-    std::string describe() const;
+    halnorm_config config() const;
     double alpha_value() const;
+    std::string describe() const;
+};
+
+struct Case : Setting {
+    Pipeline pipeline = Pipeline::training;
+    Spread x_spread = Spread::dense, y_spread = Spread::dense;
+    bool in_place = false;
+    bool add = false;                  // a second addend, spread as y
+    bool over_z = false;               // y is that addend
+    bool moving = true, saved = true;  // of training: given, or NULL
+    // Of training: where not empty, the batch is cut into parts at these images, 0 and n included:
+    // statistics of each, merged, then each by those of the whole.
+    std::vector<int64_t> cuts;
+
+    std::string describe() const;
 };
 
 class Call {
@@ -52,10 +64,11 @@ public:
     Case settings;
     Tensor x, gamma, beta, moving_mean, moving_variance, saved_mean, saved_inv_std;
     int64_t count = -1;                  // of statistics; mean and M2 are in saved_*
-    std::unique_ptr<Tensor> separate_y;  // not in place
-    Tensor &y() { return separate_y ? *separate_y : x; }
+    std::unique_ptr<Tensor> z;           // the second addend
+    std::unique_ptr<Tensor> separate_y;  // neither in place nor over z
+    Tensor &y() { return separate_y ? *separate_y : settings.over_z ? *z : x; }
 
-    halnorm_config config() const;
+    halnorm_config config() const { return settings.config(); }
     reference::Parameters parameters() const;  // what the buffers hold now
     reference::Array input() const;            // likewise
     reference::Array shape() const;            // without the values
@@ -70,6 +83,7 @@ public:
     reference::Forward expected;  // of the last expect_reference
 
 private:
+    halnorm_status run_parts();
     void remember();
     void expect_forward();
     void expect_statistics();
@@ -78,7 +92,8 @@ private:
     std::unique_ptr<Memory> workspace_;
     reference::Array input_;
     std::unique_ptr<reference::Parameters> parameters_;
-    std::vector<unsigned char> x_before_, gamma_before_, beta_before_, moving_before_[2],
+    std::vector<double> z_;
+    std::vector<unsigned char> x_before_, z_before_, gamma_before_, beta_before_, moving_before_[2],
         saved_before_[2];
 };
 

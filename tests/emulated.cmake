@@ -2,8 +2,9 @@
 # processors. qemu-user raises SIGILL for what the model lacks.
 
 # What an emulated machine runs: everything that depends on the kernels, in its small form.
-set(halnorm_core Reference.*:FirstUse.*:Variants.*:CpuFeatures.*:*WorkedCases.*:*Edges.*:*Initializer*:Names.*:State.*)
-set(halnorm_emulated_suites Grid Accuracy SpecialValues Activations GuardPages)
+set(halnorm_core *Reference.*:Derivatives.*:FirstUse.*:Variants.*:CpuFeatures.*:*WorkedCases.*:*Edges.*:*Initializer*:Names.*:State.*)
+set(halnorm_emulated_suites Grid Accuracy SpecialValues Activations GuardPages GridBackward Gradients Parts
+  EdgesBackward ActivationDerivatives)
 
 # halnorm_emulated_tests(NAME BUILD_DIR EXPECTED EMULATOR...): runs BUILD_DIR's halnorm_tests in the emulator, and demands
 # that the variant EXPECTED is chosen.
@@ -56,7 +57,7 @@ function(halnorm_x86_model NAME EXPECTED CPU)
   endif()
   halnorm_test(x86.${NAME} LABELS emulated
     COMMAND ${HALNORM_QEMU_X86_64} -cpu ${CPU} $<TARGET_FILE:halnorm_tests> --reduced --no-guard-pages
-      --expect-chosen=${EXPECTED} --gtest_filter=${halnorm_core}:Grid.*__${EXPECTED}:Activations.*/${EXPECTED})
+      --expect-chosen=${EXPECTED} --gtest_filter=${halnorm_core}:Grid.*__${EXPECTED}:GridBackward.*__${EXPECTED}:Activations.*/${EXPECTED})
   # An OpenCL for processors would translate its kernels in the emulator, a minute for what this machine tests anyway.
   if(TEST x86.${NAME})
     set_tests_properties(x86.${NAME} PROPERTIES ENVIRONMENT OCL_ICD_VENDORS=/nowhere)

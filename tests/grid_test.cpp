@@ -1,11 +1,10 @@
 // Every variant x pipeline x layout x dtype, over ranks, strides, affine or not, in place or not,
-// guard pages, offsets, and shapes that reach each branch of a kernel: rows around one, two and
-// four vectors of 2 to 16 elements, rows around the lengths at which the runtime cuts them,
-// channels that fill no vector.
+// guard pages, offsets, and the shapes of grid_shapes.h.
 #include <algorithm>
 #include <gtest/gtest.h>
 
 #include "call.h"
+#include "grid_shapes.h"
 #include "options.h"
 #include "variants.h"
 
@@ -15,6 +14,7 @@ using namespace test;
 
 struct Point {
     Pipeline pipeline;
+    bool add;  // a second addend
     halnorm_layout layout;
     halnorm_dtype dtype;
     std::string variant;
@@ -26,7 +26,9 @@ std::vector<Point> points() {
         for (Pipeline pipeline : {Pipeline::inference, Pipeline::training, Pipeline::statistics}) {
             for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
                 for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
-                    all.push_back({pipeline, layout, dtype, variant});
+                    all.push_back({pipeline, false, layout, dtype, variant});
+                    if (pipeline != Pipeline::statistics)
+                        all.push_back({pipeline, true, layout, dtype, variant});
                 }
             }
         }
@@ -36,52 +38,8 @@ std::vector<Point> points() {
 
 std::string point_name(const testing::TestParamInfo<Point> &info) {
     const Point &p = info.param;
-    return std::string(name(p.pipeline)) + "_" + name(p.layout) + "_" + name(p.dtype) + "__" +
-           p.variant;
-}
-
-struct Shape {
-    int64_t n, c, s;
-};
-
-// Rows in NCHW, channels in NHWC: 1, and L - 1, L, L + 1, 2 L - 1, 2 L, 4 L + 3 for vectors of L =
-// 2 to 16; 7x7, 14x14, around 1024, 50x50, 56x56.
-constexpr int64_t inner_extents[] = {1,  2,  3,  4,   5,    7,    8,    9,    11,
-                                     15, 16, 17, 19,  31,   32,   33,   35,   67,
-                                     49, 63, 64, 196, 1023, 1024, 1025, 2500, 3136};
-constexpr int64_t channel_counts[] = {1, 3, 7, 16, 17, 64, 257};
-constexpr int64_t image_counts[] = {1, 2, 3, 9, 33, 70};
-
-std::vector<Shape> shapes(halnorm_layout layout, int64_t most_elements, bool all_images) {
-    std::vector<Shape> list;
-    size_t turn = 0;
-    const auto add = [&](int64_t c, int64_t s) {
-        for (size_t k = 0; k < std::size(image_counts); k++) {
-            const int64_t n = image_counts[(turn + k) % std::size(image_counts)];
-            if (n * c * s > most_elements)
-                continue;
-            list.push_back({n, c, s});
-            if (!all_images)
-                break;
-        }
-        turn++;
-    };
-    for (int64_t inner : inner_extents) {
-        for (int64_t c : channel_counts)
-            add(c, inner);
-        if (layout == HALNORM_NHWC) {
-            for (int64_t s : {1, 49, 100})
-                add(inner, s);
-        }
-    }
-    // Fully connected layers, whose rows fold where C is no multiple of a vector.
-    for (int64_t c : {1, 2, 3, 10, 16, 31, 48, 100, 257, 1000}) {
-        for (int64_t n : {4, 64, 1000}) {
-            if (n * c <= most_elements)
-                list.push_back({n, c, 1});
-        }
-    }
-    return list;
+    return std::string(name(p.pipeline)) + (p.add ? "_add_" : "_") + name(p.layout) + "_" +
+           name(p.dtype) + "__" + p.variant;
 }
 
 struct Spreads {
@@ -93,7 +51,6 @@ constexpr Spreads spreads[] = {
     {Spread::image_gap, Spread::image_gap},   {Spread::channels_last, Spread::channels_last},
     {Spread::channel_gap, Spread::image_gap},
 };
-constexpr int offsets[] = {0, 1, 3};
 
 class Grid : public testing::TestWithParam<Point> {
 protected:
@@ -135,6 +92,10 @@ private:
         s.s = shape.s;
         s.rank = static_cast<int>(shape.s == 1 ? 2 + turn % 4 : 3 + turn % 3);
         s.in_place = p.pipeline != Pipeline::statistics && choice % 2 == 1;
+        s.add = p.add;
+        s.over_z = p.add && !s.in_place && turn % 3 == 0;
+        if (p.add)
+            s.activation = static_cast<halnorm_activation>(turn % HALNORM_ACT_COUNT);
         s.gamma = choice / 2 % 2 == 0;
         s.beta = choice / 4 % 2 == 0;
         s.moving = p.pipeline != Pipeline::training || turn % 5 != 4;

@@ -33,11 +33,11 @@ Real inverse_deviation(Real variance, Real epsilon) {
     return v == 0 ? 0 : 1 / std::sqrt(v);  // NaN where v is negative
 }
 
-void normalize(const Array &x, const Parameters &p, Forward &f) {
+void normalize(const Array &x, const std::vector<double> *z, const Parameters &p, Forward &f) {
     for (size_t i = 0; i < x.values.size(); i++) {
         const size_t c = x.channel_of(i);
         const Real xhat = (static_cast<Real>(x.values[i]) - f.center[c]) * f.inv_std[c];
-        const Real v = f.gamma[c] * xhat + f.beta[c];
+        const Real v = f.gamma[c] * xhat + f.beta[c] + (z == nullptr ? 0 : (*z)[i]);
         f.xhat.push_back(static_cast<double>(xhat));
         f.normalized.push_back(static_cast<double>(v));
         f.y.push_back(static_cast<double>(
@@ -142,23 +142,32 @@ Statistics merged(const Statistics &a, const Statistics &b) {
     return s;
 }
 
-Forward forward_inference(const Array &x, const Parameters &p) {
+std::vector<double> inverse_deviations(const std::vector<double> &variance, double epsilon) {
+    std::vector<double> inv_std;
+    for (double v : variance)
+        inv_std.push_back(static_cast<double>(inverse_deviation(v, epsilon)));
+    return inv_std;
+}
+
+Forward forward_inference(const Array &x, const Parameters &p, const std::vector<double> *z) {
     Forward f;
     f.center = p.moving_mean;
-    for (double variance : p.moving_variance) {
-        f.inv_std.push_back(static_cast<double>(inverse_deviation(variance, p.epsilon)));
-    }
+    f.inv_std = inverse_deviations(p.moving_variance, p.epsilon);
     f.gamma = p.gamma;
     f.beta = p.beta;
     f.moving_mean = p.moving_mean;
     f.moving_variance = p.moving_variance;
-    normalize(x, p, f);
+    normalize(x, z, p, f);
     return f;
 }
 
-Forward forward_training(const Array &x, const Parameters &p) {
+Forward forward_training(const Array &x, const Parameters &p, const std::vector<double> *z) {
+    return forward_apply(x, statistics(x), p, z);
+}
+
+Forward forward_apply(const Array &x, const Statistics &s, const Parameters &p,
+                      const std::vector<double> *z) {
     const size_t channels = static_cast<size_t>(x.channels());
-    const Statistics s = statistics(x);
     Forward f;
     f.moving_mean = p.moving_mean;
     f.moving_variance = p.moving_variance;
@@ -169,7 +178,7 @@ Forward forward_training(const Array &x, const Parameters &p) {
         f.inv_std.assign(channels, 1);
         f.gamma.assign(channels, 1);
         f.beta.assign(channels, 0);
-        normalize(x, p, f);
+        normalize(x, z, p, f);
         return f;
     }
     const Real m = static_cast<Real>(s.count);
@@ -187,8 +196,62 @@ Forward forward_training(const Array &x, const Parameters &p) {
     f.inv_std = f.saved_inv_std;
     f.gamma = p.gamma;
     f.beta = p.beta;
-    normalize(x, p, f);
+    normalize(x, z, p, f);
     return f;
+}
+
+Gradients backward(const Backward &b, const Sums *totals) {
+    const size_t channels = static_cast<size_t>(b.x.channels()), size = b.x.values.size();
+    const Parameters &p = b.p;
+    Gradients r;
+    r.sums.count = b.x.count();
+    const int64_t count = totals != nullptr ? totals->count : r.sums.count;
+    const bool one = b.batch && count == 1;  // y was act(x + z)
+
+    std::vector<Sum> sum_g(channels), sum_g_xhat(channels);
+    std::vector<Real> xhats, gs;
+    for (size_t i = 0; i < size; i++) {
+        const size_t c = b.x.channel_of(i);
+        Real v, xhat;
+        if (b.from_y) {
+            v = inverse(p.activation, p.alpha, b.x.values[i], b.u);
+            xhat = (v - p.beta[c]) / p.gamma[c];
+        } else {
+            xhat = (static_cast<Real>(b.x.values[i]) - b.mean[c]) * b.inv_std[c];
+            v = one ? b.x.values[i] : p.gamma[c] * xhat + p.beta[c];
+            v += b.z.empty() ? 0 : b.z[i];
+        }
+        const Real g = b.dy[i] * derivative(p.activation, p.alpha, v);
+        xhats.push_back(xhat);
+        gs.push_back(g);
+        r.v.push_back(static_cast<double>(v));
+        r.xhat.push_back(static_cast<double>(xhat));
+        r.g.push_back(static_cast<double>(g));
+        sum_g[c].add(g);
+        sum_g_xhat[c].add(g * xhat);
+    }
+    for (size_t c = 0; c < channels; c++) {
+        r.sums.g.push_back(static_cast<double>(sum_g[c].value()));
+        r.sums.g_xhat.push_back(static_cast<double>(sum_g_xhat[c].value()));
+    }
+    if (one) {
+        r.dx = r.g;
+        r.dbeta = r.dgamma = std::vector<double>(channels, 0);
+        return r;
+    }
+    const Sums &whole = totals != nullptr ? *totals : r.sums;
+    r.dbeta = whole.g;
+    r.dgamma = whole.g_xhat;
+    const Real m = static_cast<Real>(count);
+    for (size_t i = 0; i < size; i++) {
+        const size_t c = b.x.channel_of(i);
+        const Real scale = static_cast<Real>(p.gamma[c]) * b.inv_std[c];
+        Real d = gs[i];
+        if (b.batch)
+            d -= whole.g[c] / m + xhats[i] * (whole.g_xhat[c] / m);
+        r.dx.push_back(static_cast<double>(scale * d));
+    }
+    return r;
 }
 
 }  // namespace reference

@@ -47,19 +47,73 @@ struct Parameters {
 struct Forward {
     std::vector<double> y;
     std::vector<double> xhat;                          // (x - center) * inv_std, of each element
-    std::vector<double> normalized;                    // gamma * xhat + beta, of each element
+    std::vector<double> normalized;                    // act's argument, of each element
     std::vector<double> center, inv_std, gamma, beta;  // per channel, as they entered y
     std::vector<double> moving_mean, moving_variance, saved_mean, saved_inv_std;
 };
 
-Forward forward_inference(const Array &x, const Parameters &p);
-Forward forward_training(const Array &x, const Parameters &p);
+// z: a second addend, in the order of x's values, or NULL.
+Forward forward_inference(const Array &x, const Parameters &p,
+                          const std::vector<double> *z = nullptr);
+Forward forward_training(const Array &x, const Parameters &p,
+                         const std::vector<double> *z = nullptr);
+// By the statistics `s` of a whole batch, of which x is a part.
+Forward forward_apply(const Array &x, const Statistics &s, const Parameters &p,
+                      const std::vector<double> *z = nullptr);
+
+// What the backward pass takes. Where `from_y`, x holds y, and what was normalized is recovered.
+struct Backward {
+    Array x;
+    bool from_y = false;
+    double u = 0x1p-53;         // unit roundoff of the data's type, for a saturated elu
+    std::vector<double> dy, z;  // z: the second addend, or empty
+    bool batch = true;          // whether mean and inv_std are those of the batch
+    std::vector<double> mean, inv_std;
+    Parameters p;
+
+    explicit Backward(const Parameters &parameters) : p(parameters) {}
+};
+
+// inv_std = 1 / sqrt(variance + epsilon) of each channel, 0 where that is 1 / 0.
+std::vector<double> inverse_deviations(const std::vector<double> &variance, double epsilon);
+
+struct Sums {
+    int64_t count = 0;              // elements per channel
+    std::vector<double> g, g_xhat;  // per channel
+};
+
+struct Gradients {
+    std::vector<double> v, xhat, g;  // of each element: act's argument, x normalized, dy * act'(v)
+    std::vector<double> dx, dgamma, dbeta;
+    Sums sums;  // over x, whatever the totals
+};
+
+// `totals`: the sums of the whole batch, where x is a part of it; without them x is the whole.
+Gradients backward(const Backward &b, const Sums *totals = nullptr);
 
 // act(v) with the value `alpha` where the activation has one. An infinite v gives the function's
 // limit.
 long double activate(halnorm_activation activation, double alpha, long double v);
 
+// act'(v): at a corner that of the left side, and 0 at both ends of what is clamped. An infinite v
+// gives the limit. Where v is NaN, act' is NaN, but for the functions of straight pieces (clamped
+// ones and leaky_relu), which then are on the one that is not cut off.
+long double derivative(halnorm_activation activation, double alpha, long double v);
+
+// The v <= 0 or > 0 for which act(v) = y; of none, leaky_relu and elu. An elu at or below -alpha
+// counts as that of log(u).
+long double inverse(halnorm_activation activation, double alpha, long double y, double u);
+
 // Upper bound of |act'(v)| over all v.
 double steepest_slope(halnorm_activation activation, double alpha);
+
+// Upper bound of |act''(v)| over all v but the corners.
+double steepest_curvature(halnorm_activation activation, double alpha);
+
+// Where act' jumps, and how far.
+struct Corner {
+    double v, jump;
+};
+std::vector<Corner> corners(halnorm_activation activation, double alpha);
 
 }  // namespace reference

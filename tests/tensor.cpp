@@ -187,4 +187,12 @@ bool Tensor::gaps_intact() const {
     return true;
 }
 
+halnorm_tensor images(const halnorm_tensor &whole, int64_t first, int64_t last) {
+    halnorm_tensor t = whole;
+    t.data =
+        static_cast<char *>(t.data) + static_cast<size_t>(first * t.strides[0]) * size_of(t.dtype);
+    t.shape[0] = last - first;
+    return t;
+}
+
 }  // namespace test

@@ -32,6 +32,11 @@ struct Geometry {
 // extents of rank 4 and 5 are divisors of s.
 Geometry geometry(halnorm_layout layout, int rank, int64_t n, int64_t c, int64_t s, Spread spread);
 
+// One number per channel.
+inline Geometry vector_of(int64_t c) {
+    return {{c}, {1}};
+}
+
 size_t size_of(halnorm_dtype dtype);
 
 class Tensor {
@@ -60,5 +65,8 @@ private:
     std::vector<int64_t> offsets_;
     Memory memory_;
 };
+
+// The images first to last of a tensor.
+halnorm_tensor images(const halnorm_tensor &whole, int64_t first, int64_t last);
 
 }  // namespace test

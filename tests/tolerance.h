@@ -5,6 +5,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <vector>
 
 #include "halnorm/halnorm.h"
 #include "reference.h"
@@ -59,6 +60,11 @@ inline double normalized_absolute(halnorm_dtype dtype, Source source, double m,
     return rounding + gamma * (mean * f.inv_std[c] + variance_relative(dtype, m) / 2 * fabs(xhat));
 }
 
+// What a second addend z adds to the error of v = ... + z: a rounding of each of them.
+inline double added_absolute(halnorm_dtype dtype, double z, double v) {
+    return 2 * unit_roundoff(dtype) * (fabs(z) + fabs(v));
+}
+
 // Of y = act(v) where v is off by v_error: what the steepest slope makes of that, the rounding of
 // alpha to the dtype (u |alpha v|), and 8 u of 1 + |y| for a handful of roundings in the formula,
 // whose terms are at most about 1 + |y|.
@@ -70,6 +76,118 @@ inline double activated_absolute(halnorm_dtype dtype, halnorm_activation activat
     const double rounded_alpha = isfinite(v) ? u * fabs(alpha * v) : 0;
     const double formula = isfinite(y) ? 8 * u * (1 + fabs(y)) : 0;
     return reference::steepest_slope(activation, alpha) * v_error + rounded_alpha + formula;
+}
+
+// ---- Backward ----
+
+// A sum over elements: how many roundings in a row one addend can suffer, each u of the sum of the
+// addends' magnitudes. float32: an accumulator takes at most 32 addends before a double does
+// (docs/numerics.md), and 8 more for the addend itself (x - center, the product) and the lanes that
+// are joined. float64: the classical bound for any order.
+inline double roundings_of_sum(halnorm_dtype dtype, double m) {
+    return dtype == HALNORM_FLOAT32 ? 32 + 8 : m + 16;
+}
+
+// Of act'(v) where v is off by v_error: the steepest curvature, every corner that v may have
+// crossed, the rounding of alpha, and for those that are a formula 16 u of 1 + |act'|.
+inline double derivative_absolute(halnorm_dtype dtype, halnorm_activation activation, double alpha,
+                                  double v, double v_error, double derivative) {
+    const double u = unit_roundoff(dtype);
+    // Of hardsigmoid the corners are where alpha v + 0.5, rounded, is 0 or 1.
+    const double rounding = activation == HALNORM_ACT_HARDSIGMOID ? 4 * u : 0;
+    double error = 0;
+    for (const reference::Corner &corner : reference::corners(activation, alpha)) {
+        if (fabs(v - corner.v) < v_error + rounding * fabs(corner.v))
+            error += corner.jump;
+    }
+    switch (activation) {
+    case HALNORM_ACT_NONE:
+    case HALNORM_ACT_RELU:
+    case HALNORM_ACT_RELU6:
+        return error;
+    case HALNORM_ACT_LEAKY_RELU:
+    case HALNORM_ACT_HARDSIGMOID:
+        return error + u * fabs(alpha);
+    default:
+        break;
+    }
+    const double formula = 16 * u * (1 + fabs(derivative));
+    const double rounded_alpha = activation == HALNORM_ACT_ELU ? u * fabs(alpha) : 0;
+    return error + reference::steepest_curvature(activation, alpha) * v_error + rounded_alpha +
+           formula;
+}
+
+// How far the results of a backward pass may be off.
+struct BackwardTolerance {
+    std::vector<double> dz, dx, dbeta, dgamma;  // dgamma, dbeta: also of the sums in double
+};
+
+// By parts, each with its reason:
+//   v       from x as in the forward pass. From y, act' is 1, alpha or y +
+//           alpha: v does not enter.
+//   g       dy (the error of act'(v)), and a rounding.
+//   xhat    8 u of its magnitude. From x: |xhat| and, of float32 data, what the rounding of the
+//   mean
+//           to a center leaves for a second term. From y: (v - beta) / gamma has the magnitude
+//           (|v| + |beta|) / |gamma|: a small gamma loses digits that y never had. The logarithm of
+//           1 + y / alpha multiplies the error of its argument by |y / alpha| / (1 + y / alpha);
+//           the argument is u at least.
+//   dbeta   the roundings of a sum of |g|, and the errors of g.
+//   dgamma  the same of |g| times the magnitude of xhat.
+//   dx      8 u of each of its three terms, and what g, dbeta and dgamma are off by.
+inline BackwardTolerance backward_tolerance(halnorm_dtype dtype, const reference::Backward &b,
+                                            const reference::Gradients &r, int64_t count) {
+    const double u = unit_roundoff(dtype), m = static_cast<double>(count);
+    const double sums = roundings_of_sum(dtype, static_cast<double>(r.sums.count)) * u;
+    const bool one = b.batch && count == 1;
+    const size_t channels = b.p.gamma.size();
+    const halnorm_activation act = b.p.activation;
+    const double alpha = b.p.alpha;
+    BackwardTolerance t;
+    t.dbeta.assign(channels, 0);
+    t.dgamma.assign(channels, 0);
+    std::vector<double> magnitudes;
+    for (size_t i = 0; i < r.g.size(); i++) {
+        const size_t c = b.x.channel_of(i);
+        const double gamma = fabs(b.p.gamma[c]), beta = fabs(b.p.beta[c]), v = r.v[i];
+        double magnitude, v_error;
+        if (b.from_y) {
+            double inverse = 0;
+            if (act == HALNORM_ACT_ELU && b.x.values[i] <= 0) {
+                const double ratio = fmax(b.x.values[i] / alpha, u - 1);
+                inverse = -ratio / (1 + ratio);
+            }
+            magnitude = (fabs(v) + beta + inverse) / gamma;
+            v_error = 0;
+        } else {
+            magnitude = fabs(r.xhat[i]) + u * fabs(b.mean[c]) * b.inv_std[c];
+            v_error = one ? 0 : 16 * u * (gamma * (1 + magnitude) + beta);
+            v_error += b.z.empty() ? 0 : added_absolute(dtype, b.z[i], v);
+        }
+        const double slope = static_cast<double>(reference::derivative(act, alpha, v));
+        const double dy = fabs(b.dy[i]), g = fabs(r.g[i]);
+        const double g_error = dy * derivative_absolute(dtype, act, alpha, v, v_error, slope) +
+                               (act == HALNORM_ACT_NONE ? 0 : 2 * u * g);
+        t.dz.push_back(g_error);
+        magnitudes.push_back(magnitude);
+        t.dbeta[c] += sums * g + g_error;
+        t.dgamma[c] += (sums + 8 * u) * g * magnitude + g_error * magnitude;
+    }
+    for (size_t i = 0; i < r.g.size(); i++) {
+        const size_t c = b.x.channel_of(i);
+        if (one) {
+            t.dx.push_back(t.dz[i]);
+            continue;
+        }
+        const double scale = fabs(b.p.gamma[c]) * b.inv_std[c];
+        double terms = fabs(r.g[i]), errors = t.dz[i];
+        if (b.batch) {
+            terms += fabs(r.dbeta[c]) / m + magnitudes[i] * fabs(r.dgamma[c]) / m;
+            errors += t.dbeta[c] / m + magnitudes[i] * t.dgamma[c] / m;
+        }
+        t.dx.push_back(scale * (8 * u * terms + errors));
+    }
+    return t;
 }
 
 // NaN for NaN, the same infinity for an infinity (or for what the dtype cannot hold), else within
