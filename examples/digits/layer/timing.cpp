@@ -1,10 +1,11 @@
-#include "timing.h"
+#include "layer/timing.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 
-#include "convolution.h"
+#include "common/status.h"
+#include "layer/convolution.h"
 
 namespace digits {
 namespace {

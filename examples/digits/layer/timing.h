@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "experiment.h"
+#include "layer/experiment.h"
 
 namespace digits {
 

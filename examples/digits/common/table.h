@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "terminal.h"
+#include "common/terminal.h"
 
 namespace digits {
 

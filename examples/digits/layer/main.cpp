@@ -1,13 +1,15 @@
 // The digits go through a convolution and the layer; every number is compared with double
 // precision; the layer is timed beside memcpy.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "digits.h"
-#include "experiment.h"
-#include "report.h"
-#include "terminal.h"
-#include "timing.h"
+#include "common/digits.h"
+#include "common/print.h"
+#include "common/program.h"
+#include "common/status.h"
+#include "common/terminal.h"
+#include "layer/experiment.h"
+#include "layer/report.h"
+#include "layer/timing.h"
 
 using namespace digits;
 
@@ -48,8 +50,10 @@ void run(const Settings &settings) {
 
 int main(int argc, char **argv) {
     Settings settings;
+    settings.data = default_path(argv[0]);
     CLI::App app(
-        "Batch normalization of 1797 handwritten digits: training, inference, comparison, timing");
+        "Batch normalization of 1797 handwritten digits: training, inference, comparison, timing",
+        "digits_layer");
     app.add_option("--data", settings.data, "The digits (default: digits.csv beside this program)")
         ->type_name("FILE");
     app.add_option("--variant", settings.variant,
@@ -62,19 +66,5 @@ int main(int argc, char **argv) {
         ->check(CLI::Range(1, 10000));
     app.add_option("--threads", settings.threads, "Threads of the layer, 0 for all cores")
         ->check(CLI::Range(0, 1024));
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError &error) {
-        return app.exit(error) == 0 ? 0 : 2;
-    }
-    if (settings.data.empty())
-        settings.data = default_path(argv[0]);
-    try {
-        run(settings);
-    } catch (const std::exception &error) {
-        std::fflush(stdout);
-        fmt::print(stderr, "digits_demo: {}\n", error.what());
-        return 1;
-    }
-    return 0;
+    return run_program(&app, argc, argv, [&] { run(settings); });
 }

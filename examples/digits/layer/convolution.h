@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "digits.h"
+#include "common/digits.h"
 
 namespace digits {
 

@@ -4,14 +4,12 @@
 #include <string>
 #include <vector>
 
-#include "digits.h"
-#include "experiment.h"
-#include "terminal.h"
-#include "timing.h"
+#include "common/terminal.h"
+#include "layer/experiment.h"
+#include "layer/timing.h"
 
 namespace digits {
 
-void print_header(const Terminal &terminal, const Digits &digits);
 void print_variants(const Terminal &terminal, const Settings &settings);
 void print_settling(const Terminal &terminal, const Settings &settings,
                     const Experiment &experiment);

@@ -1,4 +1,4 @@
-#include "digits.h"
+#include "common/digits.h"
 
 #include <charconv>
 #include <filesystem>

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "halnorm/halnorm.hpp"
-#include "reference.h"
-#include "settings.h"
+#include "layer/reference.h"
+#include "layer/settings.h"
 
 namespace digits {
 
@@ -27,8 +27,6 @@ struct Experiment {
     halnorm::BatchNorm layer;  // trained, in the mode of eval()
 };
 
-// Throws std::runtime_error with the library's message if a call fails.
-void expect_ok(const halnorm::Status &status);
 halnorm::BatchNormOptions options(const Settings &settings);
 
 int64_t batches(const Settings &settings, int64_t count);  // that run_experiment will go through

@@ -1,4 +1,4 @@
-#include "convolution.h"
+#include "layer/convolution.h"
 
 #include <array>
 

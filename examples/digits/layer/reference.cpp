@@ -1,8 +1,8 @@
-#include "reference.h"
+#include "layer/reference.h"
 
 #include <cmath>
 
-#include "digits.h"
+#include "common/digits.h"
 
 namespace digits {
 

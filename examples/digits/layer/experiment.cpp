@@ -1,12 +1,12 @@
-#include "experiment.h"
+#include "layer/experiment.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <random>
-#include <stdexcept>
 
-#include "convolution.h"
+#include "common/random.h"
+#include "common/status.h"
+#include "layer/convolution.h"
 
 namespace digits {
 namespace {
@@ -16,12 +16,6 @@ constexpr size_t map_size = static_cast<size_t>(filters) * pixels;
 template<typename T>
 auto view(T *data, int64_t n) {
     return halnorm::tensor(data, {n, filters, side, side});
-}
-
-// The digits in another order in each epoch, the same orders on every machine.
-void shuffle(std::vector<size_t> *order, std::mt19937 *random) {
-    for (size_t i = order->size() - 1; i > 0; i--)
-        std::swap((*order)[i], (*order)[(*random)() % (i + 1)]);
 }
 
 std::vector<float> take(const std::vector<float> &maps, const size_t *indices, int64_t n) {
@@ -70,11 +64,6 @@ struct Training {
 
 }  // namespace
 
-void expect_ok(const halnorm::Status &status) {
-    if (!status.ok())
-        throw std::runtime_error(status.message);
-}
-
 halnorm::BatchNormOptions options(const Settings &settings) {
     halnorm::BatchNormOptions o;
     o.num_channels = filters;
@@ -102,9 +91,9 @@ Experiment run_experiment(const std::vector<float> &images, const Settings &sett
     Moving moving(filters);
     std::vector<size_t> order(static_cast<size_t>(e.count));
     std::iota(order.begin(), order.end(), size_t{0});
-    std::mt19937 random(1797);
+    Random random(1797);
     for (int64_t epoch = 0; epoch < settings.epochs; epoch++) {
-        shuffle(&order, &random);
+        shuffle(random, &order);
         for (int64_t start = 0; start < e.count; start += settings.batch) {
             const int64_t n = std::min(settings.batch, e.count - start);
             const std::vector<float> x = take(e.maps, &order[static_cast<size_t>(start)], n);
