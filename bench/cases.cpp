@@ -37,7 +37,8 @@ const std::vector<Shape> &shapes() {
 }
 
 std::string Case::group() const {
-    return std::string(pipeline == Pipeline::training ? "training" : "inference") + "/" +
+    const char *const pipelines[] = {"inference", "training", "backward"};
+    return std::string(pipelines[static_cast<int>(pipeline)]) + "/" +
            halnorm_activation_name(activation) + "/" + (layout == HALNORM_NHWC ? "NHWC" : "NCHW") +
            "/" + (dtype == HALNORM_FLOAT64 ? "f64" : "f32") + "/" + shape.name;
 }
@@ -47,7 +48,8 @@ std::string Case::name() const {
 }
 
 int64_t Case::bytes() const {
-    return 2 * shape.n * shape.c * shape.s * (dtype == HALNORM_FLOAT64 ? 8 : 4);
+    const int tensors = pipeline == Pipeline::backward && variant != "memcpy" ? 3 : 2;
+    return tensors * shape.n * shape.c * shape.s * (dtype == HALNORM_FLOAT64 ? 8 : 4);
 }
 
 namespace {
@@ -98,6 +100,28 @@ Run::Run(const Case &c, int threads) : case_(c), config_(halnorm_default_config(
     y_ = halnorm_dense_tensor(y_data_.get(), case_.dtype, rank, rank == 2 ? tabular : extents);
     if (case_.variant == "memcpy")
         return;
+    if (case_.pipeline == Pipeline::backward) {
+        dy_data_ = allocate(bytes);
+        fill(dy_data_.get(), case_.dtype, count, 2, -1);
+        dy_ = x_;
+        dy_.data = dy_data_.get();
+        dgamma_ = allocate(channel_bytes);
+        dbeta_ = allocate(channel_bytes);
+        fill(saved_mean_.data(), HALNORM_FLOAT64, shape.c, 0.1, 0.25);
+        fill(saved_inv_std_.data(), HALNORM_FLOAT64, shape.c, 0.1, 0.8);
+        gradients_.x = &x_;
+        gradients_.dy = &dy_;
+        gradients_.dx = &y_;
+        gradients_.gamma = gamma_.get();
+        gradients_.beta = beta_.get();
+        gradients_.saved_mean = saved_mean_.data();
+        gradients_.saved_inv_std = saved_inv_std_.data();
+        gradients_.dgamma = dgamma_.get();
+        gradients_.dbeta = dbeta_.get();
+        if (halnorm_backward_workspace(&config_, &gradients_, &workspace_bytes_) == HALNORM_OK)
+            workspace_ = allocate(workspace_bytes_ + 1);
+        return;
+    }
     const auto query = case_.pipeline == Pipeline::training ? halnorm_forward_training_workspace :
                                                               halnorm_forward_inference_workspace;
     if (query(&config_, &x_, &workspace_bytes_) == HALNORM_OK)
@@ -110,6 +134,8 @@ const char *Run::operator()() {
         return nullptr;
     }
     const halnorm_status status =
+        case_.pipeline == Pipeline::backward ?
+            halnorm_backward(&config_, &gradients_, workspace_.get(), workspace_bytes_) :
         case_.pipeline == Pipeline::training ?
             halnorm_forward_training(&config_, &x_, gamma_.get(), beta_.get(), moving_mean_.get(),
                                      moving_variance_.get(), &y_, saved_mean_.data(),

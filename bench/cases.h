@@ -17,7 +17,7 @@ struct Shape {
 };
 const std::vector<Shape> &shapes();
 
-enum class Pipeline { inference, training };
+enum class Pipeline { inference, training, backward };
 
 struct Case {
     Pipeline pipeline;
@@ -29,7 +29,8 @@ struct Case {
 
     std::string name() const;   // pipeline/activation/layout/dtype/shape/variant
     std::string group() const;  // without the variant
-    int64_t bytes() const;      // least traffic: one read of x and one write of y
+    // Least traffic: one read of x and one write of y; backward reads x and dy and writes dx.
+    int64_t bytes() const;
 };
 
 // Memory and configuration of a case, made before the clock starts.
@@ -50,7 +51,10 @@ private:
     halnorm_config config_;
     halnorm_tensor x_, y_;
     size_t workspace_bytes_ = 0;
-    Memory x_data_, y_data_, gamma_, beta_, moving_mean_, moving_variance_, workspace_;
+    halnorm_tensor dy_;
+    halnorm_backward_args gradients_ = {};
+    Memory x_data_, y_data_, dy_data_, dgamma_, dbeta_, gamma_, beta_, moving_mean_,
+        moving_variance_, workspace_;
     std::vector<double> saved_mean_, saved_inv_std_;
 };
 

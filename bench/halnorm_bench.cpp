@@ -6,7 +6,7 @@
 //
 // Cases are interleaved at random and repeated, because the machines that this runs on are shared:
 // compare ratios within a run, never times between runs. bytes_per_second counts the least traffic:
-// one read of x and one write of y.
+// one read of x and one write of y; backward reads x and dy.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
@@ -46,7 +46,8 @@ std::vector<std::string> supported_variants() {
 // Cases without a variant: what is compared in one row.
 std::vector<bench::Case> groups(bool all) {
     std::vector<bench::Case> list;
-    for (const bench::Pipeline pipeline : {bench::Pipeline::inference, bench::Pipeline::training}) {
+    for (const bench::Pipeline pipeline :
+         {bench::Pipeline::inference, bench::Pipeline::training, bench::Pipeline::backward}) {
         for (const halnorm_activation activation :
              {HALNORM_ACT_NONE, HALNORM_ACT_RELU, HALNORM_ACT_SILU}) {
             for (const halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {

@@ -28,11 +28,13 @@ void ShareReporter::ReportRuns(const std::vector<Run> &runs) {
             continue;
         const std::string group = name.substr(0, slash), variant = name.substr(slash + 1);
         Times &times = times_[group][variant];
-        times.seconds.push_back((cpu_time_ ? run.cpu_accumulated_time : run.real_accumulated_time) /
-                                static_cast<double>(run.iterations));
+        const double seconds = cpu_time_ ? run.cpu_accumulated_time : run.real_accumulated_time;
+        times.seconds.push_back(seconds / static_cast<double>(run.iterations));
         const auto rate = run.counters.find("bytes_per_second");
-        if (rate != run.counters.end())
+        if (rate != run.counters.end()) {
             times.bytes_per_second = rate->second.value;
+            times.bytes = rate->second.value * times.seconds.back();
+        }
     }
     if (!shown.empty())
         ConsoleReporter::ReportRuns(shown);
@@ -43,9 +45,9 @@ void ShareReporter::Finalize() {
     if (times_.empty())
         return;
     std::fflush(nullptr);
-    std::printf(
-        "\nShare of memcpy's rate in this run (100 %% = as fast as copying x to y)\n%-44s%12s",
-        "case", "memcpy GB/s");
+    std::printf("\nShare of memcpy's rate in this run (100 %% = as many bytes of the least traffic "
+                "per second)\n%-44s%12s",
+                "case", "memcpy GB/s");
     for (const std::string &v : variants_)
         std::printf("%12s", v.c_str());
     std::printf("\n");
@@ -55,14 +57,14 @@ void ShareReporter::Finalize() {
         if (row.count("memcpy") == 0)
             continue;  // filtered out
         const Times &memcpy_times = row["memcpy"];
-        const double copy = median(memcpy_times.seconds);
+        const double copy = memcpy_times.bytes / median(memcpy_times.seconds);
         std::printf("%-44s%12.1f", group.c_str(), memcpy_times.bytes_per_second / 1e9);
         for (const std::string &v : variants_) {
             if (row.count(v) == 0) {
                 std::printf("%12s", "-");
                 continue;
             }
-            const double share = copy / median(row[v].seconds);
+            const double share = row[v].bytes / median(row[v].seconds) / copy;
             logs[v].first += std::log(share);
             logs[v].second++;
             std::printf("%10.0f %%", 100 * share);

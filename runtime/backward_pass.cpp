@@ -335,8 +335,8 @@ halnorm_status backward_pass(const halnorm_config *config, const halnorm_backwar
                       plan.activation.form,
                       activated,
                       pass.makes_g ? gradient_of_dy() : activated,
-                      given_or_filled(plan, at(at_gamma), p.gamma, 1),
-                      given_or_filled(plan, at(at_beta), p.beta, 0),
+                      at(at_gamma),
+                      at(at_beta),
                       at(at_moving_mean),
                       at(at_moving_variance),
                       by_batch ? doubles_at(at_mean) : p.mean,
@@ -382,6 +382,8 @@ halnorm_status backward_pass(const halnorm_config *config, const halnorm_backwar
         fill_gradients();
         return device.end(0);
     }
+    call.gamma = given_or_filled(plan, call.gamma, p.gamma, 1);
+    call.beta = given_or_filled(plan, call.beta, p.beta, 0);
     int code = by_batch ? 0 : run_moving_statistics(call);
     if (code == 0)
         code = run_saved_coefficients(call);

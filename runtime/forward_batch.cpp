@@ -156,6 +156,8 @@ halnorm_status forward_batch(const ForwardArguments &a, Normalize normalize,
         const_cast<void *>(given_or_filled(plan, at(at_mean), p.moving_mean, 0)),
         const_cast<void *>(given_or_filled(plan, at(at_variance), p.moving_variance, 1)),
         a.saved_mean != nullptr ? doubles_at(at_saved_inv_std) : p.inv_std};
+    if (a.given_statistics && a.saved_mean != nullptr)
+        copy_doubles(plan, doubles_at(at_saved_mean), doubles_at(at_given_mean));
     BatchCall call{plan,
                    tensors,
                    normalize,

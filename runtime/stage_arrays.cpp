@@ -54,6 +54,14 @@ void fill_doubles(const Plan &plan, double *values, double value) {
     fill(plan, HALNORM_FLOAT64, values, plan.channels(), value);
 }
 
+void copy_doubles(const Plan &plan, double *to, const double *from) {
+    const size_t bytes = static_cast<size_t>(plan.channels()) * sizeof(double);
+    if (plan.device != VariantDevice::cpu)
+        copy_device_array(plan, to, from, bytes);
+    else
+        memcpy(to, from, bytes);
+}
+
 void identity_coefficients(const Plan &plan, const Coefficients &coefficients) {
     fill(plan, plan.dtype, coefficients.center, plan.apply.width(), 0);
     fill(plan, plan.dtype, coefficients.scale, plan.apply.width(), plan.activation.prescale);

@@ -72,6 +72,7 @@ void fill(const Plan &plan, halnorm_dtype dtype, void *values, int64_t count, do
 const void *given_or_filled(const Plan &plan, const void *given, void *filled, double value);
 
 void fill_doubles(const Plan &plan, double *values, double value);
+void copy_doubles(const Plan &plan, double *to, const double *from);
 
 // y = act(x), the rule for one element per channel: center 0, scale and offset of the activation
 // alone.

@@ -55,12 +55,12 @@ public:
 
     // Writes the file: whole or, after an error, not at all, an old one then being as it was. It
     // is written beside `path` under a name of its own (.halnorm-*.tmp), brought to disk and
-    // renamed; a link stays a link. Errors: HALNORM_ERROR_NULL, HALNORM_ERROR_PARAMETER where it
-    // cannot be written.
+    // renamed; a link stays a link. Errors: HALNORM_ERROR_NULL, HALNORM_ERROR_FILE where it cannot
+    // be written.
     Status save(const char *path) const;
 
     // Reads the file, which has to hold exactly these entries, bit by bit. Errors, after which
-    // nothing is changed: HALNORM_ERROR_NULL; HALNORM_ERROR_PARAMETER where it cannot be read, is
+    // nothing is changed: HALNORM_ERROR_NULL; HALNORM_ERROR_FILE where it cannot be read, is
     // not a safetensors file, lacks an entry, has one more, or has a negative number of batches;
     // HALNORM_ERROR_DTYPE and HALNORM_ERROR_SHAPE for an entry of another dtype or shape;
     // HALNORM_ERROR_WORKSPACE without enough memory for a second copy of the values.
