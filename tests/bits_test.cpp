@@ -123,6 +123,36 @@ TEST_P(SameBits, in_place_with_tails_and_activations) {
     }
 }
 
+TEST_P(SameBits, in_place_with_a_second_addend) {
+    const int64_t shapes[][3] = {{3, 17, 67}, {2, 3, 1025}, {33, 257, 1}, {8, 64, 400}};
+    size_t turn = 0;
+    for (Pipeline pipeline : {Pipeline::inference, Pipeline::training}) {
+        for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
+            for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
+                for (const auto &shape : shapes) {
+                    Case k;
+                    k.variant = GetParam();
+                    k.pipeline = pipeline;
+                    k.layout = layout;
+                    k.dtype = dtype;
+                    k.n = shape[0], k.c = shape[1], k.s = shape[2];
+                    k.rank = k.s == 1 ? 2 : 4;
+                    k.activation = static_cast<halnorm_activation>(turn++ % HALNORM_ACT_COUNT);
+                    k.add = true;
+                    const Bits separate = run(k);
+                    k.threads = 3;
+                    EXPECT_TRUE(run(k) == separate) << k.describe();
+                    k.in_place = true;
+                    EXPECT_TRUE(run(k) == separate) << k.describe();
+                    k.in_place = false;
+                    k.over_z = true;
+                    EXPECT_TRUE(run(k) == separate) << k.describe();
+                }
+            }
+        }
+    }
+}
+
 // Where the buffers lie must not matter either.
 TEST_P(SameBits, at_any_alignment) {
     for_each_setting({Pipeline::inference, Pipeline::training, Pipeline::statistics}, [](Case k) {

@@ -120,6 +120,32 @@ TEST_P(ActivationDerivatives, over_the_whole_range) {
     });
 }
 
+// Those without a zero keep their relative precision wherever the result is a normal number: no two
+// terms cancel, and an exponential, a division and a product make less than 16 roundings.
+TEST_P(ActivationDerivatives, keep_their_digits_in_the_tails) {
+    const size_t count = options.reduced ? 500 : 20000;
+    for_each_setting([&](const BackwardCase &s) {
+        if (s.activation != HALNORM_ACT_ELU && s.activation != HALNORM_ACT_SIGMOID &&
+            s.activation != HALNORM_ACT_TANH && s.activation != HALNORM_ACT_SOFTPLUS) {
+            return;
+        }
+        std::vector<double> v;
+        for (size_t i = 0; i < count; i++)
+            v.push_back(static_cast<float>(-80 + 100 * static_cast<double>(i) /
+                                                     static_cast<double>(count)));
+        const std::vector<double> slopes = apply(s, v);
+        const double u = unit_roundoff(s.dtype);
+        for (size_t i = 0; i < count; i++) {
+            const double expected =
+                static_cast<double>(reference::derivative(s.activation, s.alpha_value(), v[i]));
+            if (expected > static_cast<double>(FLT_MIN)) {
+                ASSERT_NEAR(slopes[i], expected, 16 * u * expected)
+                    << s.describe() << ", v " << v[i];
+            }
+        }
+    });
+}
+
 TEST_P(ActivationDerivatives, of_infinity_and_nan) {
     for_each_setting([](const BackwardCase &s) {
         std::vector<double> values(37, 0.5);  // the others must not be touched by them

@@ -2,7 +2,7 @@
 # processors. qemu-user raises SIGILL for what the model lacks.
 
 # What an emulated machine runs: everything that depends on the kernels, in its small form.
-set(halnorm_core *Reference.*:Derivatives.*:FirstUse.*:Variants.*:CpuFeatures.*:*WorkedCases.*:*Edges.*:*Initializer*:Names.*:State.*)
+set(halnorm_core Reference.*:BackwardReference.*:FirstUse.*:Variants.*:CpuFeatures.*:*WorkedCases.*:*Edges.*:*Initializer*:Names.*:State.*)
 set(halnorm_emulated_suites Grid Accuracy SpecialValues Activations GuardPages GridBackward Gradients Parts
   EdgesBackward ActivationDerivatives)
 

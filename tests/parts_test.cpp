@@ -18,23 +18,23 @@ protected:
     void for_each_setting(Body body) {
         const std::vector<int64_t> cuts[] = {
             {0, 1, 1, 4, 6}, {0, 6}, {0, 1, 2, 3, 4, 5, 6}, {0, 0, 6, 6}};
+        constexpr halnorm_activation activations[] = {HALNORM_ACT_NONE, HALNORM_ACT_RELU,
+                                                      HALNORM_ACT_GELU};
+        size_t turn = 0;
         for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
             for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
-                for (halnorm_activation activation :
-                     {HALNORM_ACT_NONE, HALNORM_ACT_RELU, HALNORM_ACT_GELU}) {
-                    for (int64_t s : {1, 35, 400}) {
-                        for (const std::vector<int64_t> &cut : cuts) {
-                            if (options.reduced && s == 400)
-                                continue;
-                            Setting k;
-                            k.variant = GetParam();
-                            k.layout = layout;
-                            k.dtype = dtype;
-                            k.activation = activation;
-                            k.n = 6, k.c = 19, k.s = s;
-                            k.rank = s == 1 ? 2 : 4;
-                            body(k, cut);
-                        }
+                for (int64_t s : {1, 35, 400}) {
+                    for (const std::vector<int64_t> &cut : cuts) {
+                        if (options.reduced && (s == 400 || cut.size() > 5 || cut.size() < 4))
+                            continue;
+                        Setting k;
+                        k.variant = GetParam();
+                        k.layout = layout;
+                        k.dtype = dtype;
+                        k.activation = activations[turn++ % std::size(activations)];
+                        k.n = 6, k.c = 19, k.s = s;
+                        k.rank = s == 1 ? 2 : 4;
+                        body(k, cut);
                     }
                 }
             }
@@ -74,10 +74,9 @@ TEST_P(Parts, of_backward_make_the_whole) {
 
 TEST_P(Parts, from_y_make_the_whole) {
     for_each_setting([](const Setting &setting, const std::vector<int64_t> &cuts) {
-        if (!invertible(setting.activation))
-            return;
         BackwardCase k;
         static_cast<Setting &>(k) = setting;
+        k.activation = k.s == 1 ? HALNORM_ACT_NONE : HALNORM_ACT_LEAKY_RELU;
         k.from_y = true;
         k.cuts = cuts;
         BackwardCall(k).expect_reference();

@@ -89,7 +89,7 @@ inline double roundings_of_sum(halnorm_dtype dtype, double m) {
 }
 
 // Of act'(v) where v is off by v_error: the steepest curvature, every corner that v may have
-// crossed, the rounding of alpha, and for those that are a formula 16 u of 1 + |act'|.
+// crossed, the rounding of alpha, and for those that are a formula 8 u of 1 + |act'|, as of act.
 inline double derivative_absolute(halnorm_dtype dtype, halnorm_activation activation, double alpha,
                                   double v, double v_error, double derivative) {
     const double u = unit_roundoff(dtype);
@@ -111,7 +111,7 @@ inline double derivative_absolute(halnorm_dtype dtype, halnorm_activation activa
     default:
         break;
     }
-    const double formula = 16 * u * (1 + fabs(derivative));
+    const double formula = 8 * u * (1 + fabs(derivative));
     const double rounded_alpha = activation == HALNORM_ACT_ELU ? u * fabs(alpha) : 0;
     return error + reference::steepest_curvature(activation, alpha) * v_error + rounded_alpha +
            formula;
