@@ -195,7 +195,7 @@ Status StateDict::load(const char *path) {
         if (pair.to->is_count)
             std::memcpy(&number, next, sizeof number);
         if (number < 0) {
-            return failure(HALNORM_ERROR_PARAMETER, subject(pair.to->name),
+            return failure(HALNORM_ERROR_FILE, subject(pair.to->name),
                            "was " + std::to_string(number) + ", should be at least 0");
         }
         next += pair.to->bytes;
