@@ -89,13 +89,7 @@ void read_device_array(const Plan &plan, void *to, const void *from, size_t byte
 }
 
 void copy_device_array(const Plan &plan, void *to, const void *from, size_t bytes) {
-    const GpuDriver &driver = *driver_of(plan.device);
-    char piece[1024];
-    for (size_t done = 0; done < bytes; done += sizeof piece) {
-        const size_t some = bytes - done < sizeof piece ? bytes - done : sizeof piece;
-        driver.download(piece, static_cast<const char *>(from) + done, some);
-        driver.upload(static_cast<char *>(to) + done, piece, some);
-    }
+    driver_of(plan.device)->copy(to, from, bytes);
 }
 
 halnorm_status DeviceCall::begin(halnorm_device tensors, Range *ranges, int count, int workspace) {

@@ -41,7 +41,9 @@ struct Api {
     Result (*cuMemAlloc)(Pointer *pointer, size_t bytes);
     Result (*cuMemFree)(Pointer pointer);
     Result (*cuMemcpyHtoD)(Pointer to, const void *from, size_t bytes);
-    Result (*cuMemcpyDtoH)(void *to, Pointer from, size_t bytes);
+    Result (*cuMemcpyDtoHAsync)(void *to, Pointer from, size_t bytes, Stream stream);
+    Result (*cuMemcpyDtoDAsync)(Pointer to, Pointer from, size_t bytes, Stream stream);
+    Result (*cuStreamSynchronize)(Stream stream);
     Result (*cuMemsetD32Async)(Pointer to, unsigned value, size_t count, Stream stream);
     Result (*cuMemsetD2D32Async)(Pointer to, size_t pitch, unsigned value, size_t width,
                                  size_t height, Stream stream);
@@ -79,7 +81,9 @@ bool find_all(void *library) {
            find(library, "cuMemAlloc_v2", &api.cuMemAlloc) &&
            find(library, "cuMemFree_v2", &api.cuMemFree) &&
            find(library, "cuMemcpyHtoD_v2", &api.cuMemcpyHtoD) &&
-           find(library, "cuMemcpyDtoH_v2", &api.cuMemcpyDtoH) &&
+           find(library, "cuMemcpyDtoHAsync_v2", &api.cuMemcpyDtoHAsync) &&
+           find(library, "cuMemcpyDtoDAsync_v2", &api.cuMemcpyDtoDAsync) &&
+           find(library, "cuStreamSynchronize", &api.cuStreamSynchronize) &&
            find(library, "cuMemsetD32Async", &api.cuMemsetD32Async) &&
            find(library, "cuMemsetD2D32Async", &api.cuMemsetD2D32Async) &&
            find(library, "cuGetErrorName", &api.cuGetErrorName);
@@ -185,7 +189,15 @@ void upload(void *to, const void *from, size_t bytes) {
 }
 
 void download(void *to, const void *from, size_t bytes) {
-    HALNORM_CUDA_CALL(cuMemcpyDtoH, to, reinterpret_cast<Pointer>(from), bytes);
+    // After what is in the stream: a stream of the caller need not wait for the default one.
+    HALNORM_CUDA_CALL(cuMemcpyDtoHAsync, to, reinterpret_cast<Pointer>(from), bytes,
+                      current.stream);
+    HALNORM_CUDA_CALL(cuStreamSynchronize, current.stream);
+}
+
+void copy(void *to, const void *from, size_t bytes) {
+    HALNORM_CUDA_CALL(cuMemcpyDtoDAsync, reinterpret_cast<Pointer>(to),
+                      reinterpret_cast<Pointer>(from), bytes, current.stream);
 }
 
 // There is no fill of 64 bits: the two halves are columns of a table of two.
@@ -241,7 +253,8 @@ void run(const char *name, const unsigned (&blocks)[3], const unsigned (&threads
 
 }  // namespace
 
-const GpuDriver cuda_driver = {why_not, enter, leave, allocate, release, upload, download, fill};
+const GpuDriver cuda_driver = {why_not, enter,    leave, allocate, release,
+                               upload,  download, copy,  fill};
 
 }  // namespace halnorm
 

@@ -21,6 +21,7 @@ struct GpuDriver {
     void (*release)(void *memory);
     void (*upload)(void *to, const void *from, size_t bytes);
     void (*download)(void *to, const void *from, size_t bytes);
+    void (*copy)(void *to, const void *from, size_t bytes);  // within the device
     void (*fill)(void *values, int64_t count, size_t element, uint64_t bits);
 };
 

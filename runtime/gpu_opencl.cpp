@@ -232,7 +232,7 @@ void run(const char *name, const size_t (&blocks)[3], const size_t (&threads)[3]
 
 }  // namespace
 
-const GpuDriver opencl_driver = {why_not, enter, leave, allocate, release, copy, copy, fill};
+const GpuDriver opencl_driver = {why_not, enter, leave, allocate, release, copy, copy, copy, fill};
 
 }  // namespace halnorm
 

@@ -117,8 +117,18 @@ int cuMemcpyHtoD_v2(pointer to, const void *from, size_t bytes) {
     memcpy((void *)(size_t)to, from, bytes);
     return 0;
 }
-int cuMemcpyDtoH_v2(void *to, pointer from, size_t bytes) {
+int cuMemcpyDtoHAsync_v2(void *to, pointer from, size_t bytes, void *stream) {
+    books.stream = stream;
     memcpy(to, (const void *)(size_t)from, bytes);
+    return 0;
+}
+int cuMemcpyDtoDAsync_v2(pointer to, pointer from, size_t bytes, void *stream) {
+    books.stream = stream;
+    memmove((void *)(size_t)to, (const void *)(size_t)from, bytes);
+    return 0;
+}
+int cuStreamSynchronize(void *stream) {
+    books.stream = stream;
     return 0;
 }
 int cuMemsetD32Async(pointer to, unsigned value, size_t count, void *stream) {
