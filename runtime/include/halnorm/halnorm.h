@@ -259,8 +259,8 @@ typedef struct halnorm_backward_args {
      *     dbeta = sum(g), dgamma = sum(g * xhat), dz = g,
      *     dx = gamma * inv_std * (g - dbeta / m - xhat * dgamma / m)   saved statistics
      *     dx = gamma * inv_std * g                                     moving statistics
-     * dx or dz may be dy itself (same data and strides). relu's derivative at 0 is 0, and generally
-     * that of the left side where there are two. */
+     * dx or dz may be dy itself (same data and strides). relu's derivative at 0 is 0; other
+     * kinks are in docs/semantics.md. */
     const halnorm_tensor *dx, *dz;
     void *dgamma, *dbeta; /* num_channels values of x's dtype */
 } halnorm_backward_args;
