@@ -123,7 +123,7 @@ long double derivative(halnorm_activation activation, double alpha, long double 
             return top ? 1 : 0;
         // tanh(s) has the derivative 1 / cosh(s)^2 = 4 sigmoid(2 s) sigmoid(-2 s).
         const long double s = softplus(v);
-        return tanhl(s) + v * sigmoid(v) * 4 * sigmoid(2 * s) * sigmoid(-2 * s);
+        return tanhl(s) + v * (4 * sigmoid(v) * sigmoid(2 * s) * sigmoid(-2 * s));  // no overflow
     }
     default:
         break;
