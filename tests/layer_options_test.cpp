@@ -9,26 +9,15 @@
 
 #include "executors.h"
 #include "halnorm/halnorm.hpp"
+#include "layers.h"
 
 namespace {
 
+using namespace test;
 using halnorm::BatchNorm;
 using halnorm::BatchNormOptions;
 using halnorm::ParamAttr;
 using halnorm::Status;
-
-BatchNormOptions with_channels(int64_t channels = 3) {
-    BatchNormOptions options;
-    options.num_channels = channels;
-    return options;
-}
-
-BatchNorm make(const BatchNormOptions &options) {
-    BatchNorm layer;
-    const Status status = BatchNorm::create(options, &layer);
-    EXPECT_TRUE(status.ok()) << status.message;
-    return layer;
-}
 
 // y of one forward pass over (2, 3, 2) or (2, 2, 3).
 std::vector<double> forward(const BatchNormOptions &options) {
@@ -50,9 +39,9 @@ std::vector<double> forward(const BatchNormOptions &options) {
 }
 
 TEST(LayerOptions, EachReachesTheCall) {
-    std::set<std::vector<double>> results = {forward(with_channels())};
+    std::set<std::vector<double>> results = {forward(with_channels(3))};
     const auto expect_another = [&](const char *what, const auto &change) {
-        BatchNormOptions options = with_channels();
+        BatchNormOptions options = with_channels(3);
         change(options);
         EXPECT_TRUE(results.insert(forward(options)).second) << what << " changed nothing";
     };
@@ -82,7 +71,7 @@ TEST(LayerOptions, VariantIsCopied) {
 }
 
 TEST(LayerOptions, ExecutorIsCopied) {
-    test::ReverseExecutor reverse;
+    ReverseExecutor reverse;
     BatchNormOptions options = with_channels(64);
     BatchNorm layer;
     {
@@ -99,8 +88,8 @@ TEST(LayerOptions, ExecutorIsCopied) {
 }
 
 TEST(LayerOptions, WeightAndBiasMayBeAbsent) {
-    const std::vector<double> both = forward(with_channels());
-    BatchNormOptions options = with_channels();
+    const std::vector<double> both = forward(with_channels(3));
+    BatchNormOptions options = with_channels(3);
     options.param_attr = false;
     options.bias_attr = false;
     EXPECT_EQ(forward(options), both);
@@ -117,13 +106,17 @@ TEST(LayerOptions, WeightAndBiasMayBeAbsent) {
 
 TEST(LayerOptions, NamesAreKeptOrGenerated) {
     std::string weight = "stem.weight";
-    BatchNormOptions options = with_channels();
+    BatchNormOptions options = with_channels(3);
     options.param_attr = weight.c_str();
+    options.bias_attr = "stem.bias";
     options.moving_mean_name = "stem.mean";
-    BatchNorm first = make(options), second = make(with_channels());
+    options.moving_variance_name = "stem.variance";
+    BatchNorm first = make(options), second = make(with_channels(3));
     weight.assign(weight.size(), 'x');
     EXPECT_STREQ(first.weight().name, "stem.weight");
+    EXPECT_STREQ(first.bias().name, "stem.bias");
     EXPECT_STREQ(first.moving_mean().name, "stem.mean");
+    EXPECT_STREQ(first.moving_variance().name, "stem.variance");
     std::set<std::string> names;
     for (BatchNorm *layer : {&first, &second}) {
         for (const halnorm::Vector &v :
@@ -165,7 +158,7 @@ TEST(LayerOptions, BadOnesAreRefused) {
     BatchNorm layer = make(with_channels(7));
     const void *weight = layer.weight().data;
     for (const Refused &refused : cases) {
-        BatchNormOptions options = with_channels();
+        BatchNormOptions options = with_channels(3);
         refused.change(options);
         const Status status = BatchNorm::create(options, &layer);
         EXPECT_EQ(status.code, refused.code) << refused.mentions << ": " << status.message;
@@ -174,7 +167,7 @@ TEST(LayerOptions, BadOnesAreRefused) {
         EXPECT_EQ(layer.num_channels(), 7) << "the layer stays as it was";
         EXPECT_EQ(layer.weight().data, weight);
     }
-    EXPECT_EQ(BatchNorm::create(with_channels(), nullptr).code, HALNORM_ERROR_NULL);
+    EXPECT_EQ(BatchNorm::create(with_channels(3), nullptr).code, HALNORM_ERROR_NULL);
 }
 
 TEST(LayerCalls, BadTensorsAreRefusedAndNothingIsWritten) {
@@ -189,7 +182,7 @@ TEST(LayerCalls, BadTensorsAreRefusedAndNothingIsWritten) {
     EXPECT_EQ(empty.infer(in, out, workspace).code, HALNORM_ERROR_NULL);
 
     for (const bool is_test : {false, true}) {
-        BatchNormOptions options = with_channels();
+        BatchNormOptions options = with_channels(3);
         options.is_test = is_test;
         BatchNorm layer = make(options);
         const auto expect = [&](halnorm_status code, const halnorm_tensor &a,

@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "halnorm/halnorm.hpp"
+#include "layers.h"
 #include "random.h"
 
 namespace {
 
+using namespace test;
 using halnorm::BatchNorm;
 using halnorm::BatchNormOptions;
 using halnorm::Workspace;
@@ -20,21 +22,8 @@ using halnorm::Workspace;
 constexpr int64_t n = 3, channels = 5, pixels = 7;
 constexpr size_t elements = n * channels * pixels;
 
-BatchNorm make(const BatchNormOptions &options) {
-    BatchNorm layer;
-    const halnorm::Status status = BatchNorm::create(options, &layer);
-    EXPECT_TRUE(status.ok()) << status.message;
-    return layer;
-}
-
-BatchNormOptions with_channels() {
-    BatchNormOptions options;
-    options.num_channels = channels;
-    return options;
-}
-
 std::vector<float> random_values(uint64_t seed, size_t count = elements) {
-    test::Random random(seed);
+    Random random(seed);
     std::vector<float> values(count);
     for (float &value : values)
         value = static_cast<float>(random.normal() + 0.5);
@@ -54,15 +43,6 @@ void fill(BatchNorm &layer) {
     }
 }
 
-std::vector<float> copy_of(const halnorm::Vector &vector) {
-    return vector.data ? std::vector<float>(vector.as<float>(), vector.as<float>() + vector.size) :
-                         std::vector<float>();
-}
-
-bool same_bits(const std::vector<float> &a, const std::vector<float> &b) {
-    return a.size() == b.size() && memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
 halnorm_tensor view(std::vector<float> &values) {
     return halnorm::tensor(values.data(), {n, channels, pixels});
 }
@@ -77,7 +57,8 @@ struct Expected {
 
     Expected(BatchNorm &layer, const halnorm_config &config, const std::vector<float> &x,
              bool batch)
-        : mean(copy_of(layer.moving_mean())), variance(copy_of(layer.moving_variance())) {
+        : mean(copy_of<float>(layer.moving_mean())),
+          variance(copy_of<float>(layer.moving_variance())) {
         const halnorm_tensor in = view(x).view, out = view(y);
         size_t bytes = 0;
         Workspace workspace;
@@ -97,16 +78,16 @@ struct Expected {
 };
 
 TEST(Layer, StartsAsPaddles) {
-    BatchNorm layer = make(with_channels());
+    BatchNorm layer = make(with_channels(channels));
     EXPECT_TRUE(layer);
     EXPECT_EQ(layer.num_channels(), channels);
     EXPECT_EQ(layer.dtype(), HALNORM_FLOAT32);
     EXPECT_FALSE(layer.is_test());
     EXPECT_TRUE(layer.uses_batch_statistics());
-    EXPECT_EQ(copy_of(layer.weight()), std::vector<float>(channels, 1));
-    EXPECT_EQ(copy_of(layer.bias()), std::vector<float>(channels, 0));
-    EXPECT_EQ(copy_of(layer.moving_mean()), std::vector<float>(channels, 0));
-    EXPECT_EQ(copy_of(layer.moving_variance()), std::vector<float>(channels, 1));
+    EXPECT_EQ(copy_of<float>(layer.weight()), std::vector<float>(channels, 1));
+    EXPECT_EQ(copy_of<float>(layer.bias()), std::vector<float>(channels, 0));
+    EXPECT_EQ(copy_of<float>(layer.moving_mean()), std::vector<float>(channels, 0));
+    EXPECT_EQ(copy_of<float>(layer.moving_variance()), std::vector<float>(channels, 1));
     EXPECT_EQ(layer.saved_mean(), nullptr);
     EXPECT_EQ(layer.saved_inv_std(), nullptr);
 
@@ -150,7 +131,7 @@ TEST_P(LayerStatistics, FollowTheTable) {
     const bool batch = use_global_stats ? false :
                        is_test          ? trainable_statistics :
                                           true;  // the table, row by row
-    BatchNormOptions options = with_channels();
+    BatchNormOptions options = with_channels(channels);
     options.is_test = is_test != switched;
     options.use_global_stats = use_global_stats;
     options.trainable_statistics = trainable_statistics;
@@ -161,16 +142,16 @@ TEST_P(LayerStatistics, FollowTheTable) {
     EXPECT_EQ(layer.uses_batch_statistics(), batch);
 
     fill(layer);
-    const std::vector<float> x = random_values(1), mean = copy_of(layer.moving_mean()),
-                             variance = copy_of(layer.moving_variance());
+    const std::vector<float> x = random_values(1), mean = copy_of<float>(layer.moving_mean()),
+                             variance = copy_of<float>(layer.moving_variance());
     const Expected expected(layer, halnorm_default_config(channels), x, batch);
     std::vector<float> y(elements);
     ASSERT_TRUE(layer.forward(view(x), view(y)).ok());
     EXPECT_TRUE(same_bits(y, expected.y));
-    EXPECT_TRUE(same_bits(copy_of(layer.moving_mean()), expected.mean));
-    EXPECT_TRUE(same_bits(copy_of(layer.moving_variance()), expected.variance));
-    EXPECT_EQ(same_bits(copy_of(layer.moving_mean()), mean), !batch);
-    EXPECT_EQ(same_bits(copy_of(layer.moving_variance()), variance), !batch);
+    EXPECT_TRUE(same_bits(copy_of<float>(layer.moving_mean()), expected.mean));
+    EXPECT_TRUE(same_bits(copy_of<float>(layer.moving_variance()), expected.variance));
+    EXPECT_EQ(same_bits(copy_of<float>(layer.moving_mean()), mean), !batch);
+    EXPECT_EQ(same_bits(copy_of<float>(layer.moving_variance()), variance), !batch);
     ASSERT_EQ(layer.saved_mean() != nullptr, batch);
     ASSERT_EQ(layer.saved_inv_std() != nullptr, batch);
     for (int64_t c = 0; batch && c < channels; c++) {
@@ -184,7 +165,7 @@ INSTANTIATE_TEST_SUITE_P(, LayerStatistics,
                                           testing::Bool()));
 
 TEST(Layer, KeepsSavedStatisticsThroughInference) {
-    BatchNorm layer = make(with_channels());
+    BatchNorm layer = make(with_channels(channels));
     const std::vector<float> x = random_values(2);
     std::vector<float> y(elements);
     ASSERT_TRUE(layer.forward(view(x), view(y)).ok());
@@ -196,7 +177,7 @@ TEST(Layer, KeepsSavedStatisticsThroughInference) {
 
 TEST(Layer, InPlaceGivesTheSameBits) {
     for (const bool is_test : {false, true}) {
-        BatchNormOptions options = with_channels();
+        BatchNormOptions options = with_channels(channels);
         options.is_test = is_test;
         options.act = HALNORM_ACT_TANH;
         BatchNorm separate = make(options);
@@ -209,25 +190,40 @@ TEST(Layer, InPlaceGivesTheSameBits) {
             separate.forward(view(static_cast<const std::vector<float> &>(x)), view(y)).ok());
         ASSERT_TRUE(in_place.forward(view(x)).ok());
         EXPECT_TRUE(same_bits(x, y));
-        EXPECT_TRUE(same_bits(copy_of(separate.moving_mean()), copy_of(in_place.moving_mean())));
+        EXPECT_TRUE(same_bits(copy_of<float>(separate.moving_mean()),
+                              copy_of<float>(in_place.moving_mean())));
     }
 }
 
 TEST(Layer, InPlaceHasToBeAskedFor) {
     for (const bool is_test : {false, true}) {
-        BatchNormOptions options = with_channels();
+        BatchNormOptions options = with_channels(channels);
         options.is_test = is_test;
         BatchNorm layer = make(options);
         const std::vector<float> before = random_values(5);
         std::vector<float> x = before;
         EXPECT_EQ(layer.forward(view(x)).code, HALNORM_ERROR_OVERLAP);
         EXPECT_TRUE(same_bits(x, before));
-        EXPECT_EQ(copy_of(layer.moving_mean()), std::vector<float>(channels, 0));
+        EXPECT_EQ(copy_of<float>(layer.moving_mean()), std::vector<float>(channels, 0));
+    }
+}
+
+TEST(Layer, InPlaceIsNoPartialOverlap) {
+    for (const bool is_test : {false, true}) {
+        BatchNormOptions options = with_channels(channels);
+        options.is_test = is_test;
+        options.in_place = true;
+        BatchNorm layer = make(options);
+        const std::vector<float> before = random_values(5, elements + 1);
+        std::vector<float> x = before;
+        const halnorm_tensor shifted = halnorm::tensor(x.data() + 1, {n, channels, pixels});
+        EXPECT_EQ(layer.forward(view(x), shifted).code, HALNORM_ERROR_OVERLAP);
+        EXPECT_TRUE(same_bits(x, before));
     }
 }
 
 TEST(Layer, ManyThreadsInferOnOne) {
-    BatchNormOptions options = with_channels();
+    BatchNormOptions options = with_channels(channels);
     options.is_test = true;
     for (const int32_t threads : {1, 2}) {
         options.threads = threads;
@@ -258,7 +254,7 @@ TEST(Layer, ManyThreadsInferOnOne) {
 }
 
 TEST(Layer, InferUsesMovingStatisticsInEveryMode) {
-    BatchNorm layer = make(with_channels());
+    BatchNorm layer = make(with_channels(channels));
     fill(layer);
     const std::vector<float> x = random_values(7);
     const Expected expected(layer, halnorm_default_config(channels), x, false);
@@ -266,11 +262,11 @@ TEST(Layer, InferUsesMovingStatisticsInEveryMode) {
     Workspace workspace;
     ASSERT_TRUE(layer.infer(view(x), view(y), workspace).ok());
     EXPECT_TRUE(same_bits(y, expected.y));
-    EXPECT_TRUE(same_bits(copy_of(layer.moving_mean()), expected.mean));
+    EXPECT_TRUE(same_bits(copy_of<float>(layer.moving_mean()), expected.mean));
 }
 
 TEST(Layer, MovesWithItsMemory) {
-    BatchNorm first = make(with_channels());
+    BatchNorm first = make(with_channels(channels));
     fill(first);
     const float *weight = first.weight().as<float>();
     BatchNorm second = std::move(first), third;

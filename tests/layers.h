@@ -23,9 +23,9 @@ inline halnorm::BatchNorm make(const halnorm::BatchNormOptions &options) {
     return layer;
 }
 
-template<typename T>
-std::vector<T> copy_of(const halnorm::Vector &vector) {
-    const T *const elements = vector.as<T>();
+template<typename T, typename Void>
+std::vector<T> copy_of(const halnorm::BasicVector<Void> &vector) {
+    const T *const elements = vector.template as<T>();
     return elements ? std::vector<T>(elements, elements + vector.size) : std::vector<T>();
 }
 

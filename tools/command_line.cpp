@@ -12,14 +12,19 @@
 namespace halnorm_tool {
 namespace {
 
-// The values of `forward` as they were typed: CLI11 takes the line apart, read_values understands
-// them.
-struct ForwardTexts {
+// The values of the layer's options as they were typed: CLI11 takes the line apart, read_values
+// understands them.
+struct LayerTexts {
     std::optional<std::string> num_channels, act, act_alpha, momentum, epsilon, data_layout,
         moving_variance, threads;
 };
 
-void add_forward_options(CLI::App *app, ForwardOptions *options, ForwardTexts *texts) {
+// A command that runs the layer.
+CLI::App *add_layer_command(CLI::App *program, const LayerCommandHelp &help, LayerOptions *options,
+                            LayerTexts *texts) {
+    CLI::App *const app = program->add_subcommand(help.name, help.description)
+                              ->group("Commands")
+                              ->footer(layer_footer + std::string(help.example));
     const auto value = [app](const char *name, const char *argument,
                              std::optional<std::string> *text, const std::string &description) {
         app->add_option(name, *text, description)->option_text(argument);
@@ -30,16 +35,8 @@ void add_forward_options(CLI::App *app, ForwardOptions *options, ForwardTexts *t
     const auto by_default = [](double number) { return " [default: " + to_text(number) + "]"; };
     const halnorm_config &defaults = options->config;
 
-    app->add_option("IN", options->in,
-                    "x, of rank 2 to 5, and where wanted weight, bias,\n"
-                    "moving_mean and moving_variance, one value a channel\n"
-                    "[defaults: 1, 0, 0, 1]")
-        ->required();
-    app->add_option("OUT", options->out,
-                    "y, moving_mean, moving_variance and, where the batch's\n"
-                    "statistics were used, saved_mean and saved_inv_std;\n"
-                    "an existing file is replaced when the new one is whole")
-        ->required();
+    app->add_option("IN", options->in, help.in)->required();
+    app->add_option("OUT", options->out, help.out)->required();
 
     app->option_defaults()->group("Layer");
     value("--num-channels", "C", &texts->num_channels,
@@ -72,13 +69,14 @@ void add_forward_options(CLI::App *app, ForwardOptions *options, ForwardTexts *t
           "[default: population]");
 
     app->option_defaults()->group("Execution");
-    flag("--in-place", &options->in_place, "let y overwrite x in memory; the same result");
+    flag("--in-place", &options->in_place, help.in_place);
     app->add_option("--variant", options->variant,
                     "kernels to run, of those that \"halnorm variants\" lists\n"
                     "[default: HALNORM_VARIANT, else the best]")
         ->option_text("NAME");
     value("--threads", "N", &texts->threads,
           "0 for all cores; the same result for any [default: 0]");
+    return app;
 }
 
 template<typename Value>
@@ -104,7 +102,7 @@ void choose(const char *option, const std::optional<std::string> &text,
                 ExitStatus::usage);
 }
 
-void read_values(const ForwardTexts &texts, ForwardOptions *options) {
+void read_values(const LayerTexts &texts, LayerOptions *options) {
     halnorm_config &config = options->config;
     std::vector<Choice<halnorm_activation>> activations;
     for (int i = 0; i < HALNORM_ACT_COUNT; i++) {
@@ -200,14 +198,13 @@ void parse_command_line(int argc, char **argv, CommandLine *line) {
     variants->add_flag("--json", line->json, "print a JSON array of objects, one a variant")
         ->disable_flag_override();
 
-    ForwardTexts texts;
-    CLI::App *const forward = app.add_subcommand("forward", forward_description)
-                                  ->group("Commands")
-                                  ->footer(forward_footer);
-    add_forward_options(forward, &line->forward, &texts);
+    // One of the two can be called, so they fill in the same options.
+    LayerTexts texts;
+    CLI::App *const forward = add_layer_command(&app, forward_help, &line->layer, &texts);
+    CLI::App *const backward = add_layer_command(&app, backward_help, &line->layer, &texts);
 
     const auto command = [&]() -> const CLI::App & {
-        for (const CLI::App *candidate : {variants, forward}) {
+        for (const CLI::App *candidate : {variants, forward, backward}) {
             if (candidate->count() == 0)
                 continue;
             line->speaker = "halnorm " + candidate->get_name();
@@ -227,7 +224,7 @@ void parse_command_line(int argc, char **argv, CommandLine *line) {
         refuse_remaining(command());
         refuse_remaining(app);
         if (dynamic_cast<const CLI::RequiredError *>(&error) != nullptr) {
-            throw Error(line->forward.in.empty() ? "IN" : "OUT",
+            throw Error(line->layer.in.empty() ? "IN" : "OUT",
                         "was missing, should be the name of a safetensors file", ExitStatus::usage);
         }
         refuse_mismatch(command(), error.what());
@@ -235,9 +232,9 @@ void parse_command_line(int argc, char **argv, CommandLine *line) {
     command();
     if (app.got_subcommand(variants)) {
         line->command = Command::variants;
-    } else if (app.got_subcommand(forward)) {
-        line->command = Command::forward;
-        read_values(texts, &line->forward);
+    } else if (app.got_subcommand(forward) || app.got_subcommand(backward)) {
+        line->command = app.got_subcommand(forward) ? Command::forward : Command::backward;
+        read_values(texts, &line->layer);
     } else {
         line->command = Command::usage;
         line->text = app.help();

@@ -14,10 +14,12 @@ enum class Command {
     print,  // a help text or the version, which was asked for
     usage,  // the help text, because nothing was asked for
     variants,
-    forward
+    forward,
+    backward
 };
 
-struct ForwardOptions {
+// Of forward and backward.
+struct LayerOptions {
     std::string in;
     std::string out;
     halnorm_config config = halnorm_default_config(1);  // all but num_channels and variant
@@ -39,7 +41,7 @@ struct CommandLine {
     Command command = Command::print;
     std::string text;  // of print and usage
     bool json = false;
-    ForwardOptions forward;
+    LayerOptions layer;               // of forward and backward
     std::string speaker = "halnorm";  // who reports errors: "halnorm forward"
 };
 

@@ -5,6 +5,6 @@
 
 namespace halnorm_tool {
 
-void run_forward(const ForwardOptions &options);
+void run_forward(const LayerOptions &options);
 
 }  // namespace halnorm_tool

@@ -20,6 +20,7 @@ Exit status:
 Example:
   halnorm variants
   halnorm forward in.safetensors out.safetensors --act relu
+  halnorm backward in.safetensors out.safetensors --act relu
 
 halnorm COMMAND --help says more about a command.)";
 
@@ -37,17 +38,7 @@ Exit status: 0 success, 1 HALNORM_VARIANT names no variant that this machine can
 Example:
   halnorm variants --json)";
 
-const char forward_description[] =
-    R"(Run the layer on one file of tensors
-
-Normalizes each channel of x, scales and shifts it and applies an activation:
-  y = act(weight * (x - mean) / sqrt(variance + epsilon) + bias)
-with the mean and variance of the batch, which also update the moving statistics:
-  moving = moving * momentum + batch * (1 - momentum)
-or, with --is-test or --use-global-stats, with the moving statistics as they are.
-)";
-
-const char forward_footer[] =
+const char layer_footer[] =
     R"(Files are safetensors. Data types: F32 and F64, the same for all tensors.
 
 Exit status: 0 success; 1 a file, a tensor or a value that does not fit, and 2 a command line
@@ -55,7 +46,54 @@ that cannot be understood: then one line on standard error says what it was and 
 be, and OUT is not written.
 
 Example:
-  halnorm forward in.safetensors out.safetensors --data-layout NHWC --act leaky_relu --act-alpha 0.1)";
+  )";
+
+const LayerCommandHelp forward_help = {
+    "forward",
+    R"(Run the layer on one file of tensors
+
+Normalizes each channel of x, scales and shifts it and applies an activation:
+  y = act(weight * (x - mean) / sqrt(variance + epsilon) + bias)
+with the mean and variance of the batch, which also update the moving statistics:
+  moving = moving * momentum + batch * (1 - momentum)
+or, with --is-test or --use-global-stats, with the moving statistics as they are.
+)",
+    "halnorm forward in.safetensors out.safetensors --data-layout NHWC --act leaky_relu "
+    "--act-alpha 0.1",
+    "x, of rank 2 to 5, and where wanted weight, bias,\n"
+    "moving_mean and moving_variance, one value a channel\n"
+    "[defaults: 1, 0, 0, 1]",
+    "y, moving_mean, moving_variance and, where the batch's\n"
+    "statistics were used, saved_mean and saved_inv_std;\n"
+    "an existing file is replaced when the new one is whole",
+    "let y overwrite x in memory; the same result",
+};
+
+const LayerCommandHelp backward_help = {
+    "backward",
+    R"(Run the layer and its gradients on one file of tensors
+
+Runs the layer on x as "halnorm forward" does, then computes the gradients by x, weight and bias
+from dy, the gradient by y. With g = dy * act'(.), xhat = (x - mean) / sqrt(variance + epsilon) and
+sums over the m elements of each channel:
+  dbias = sum(g)
+  dweight = sum(g * xhat)
+  dx = weight / sqrt(variance + epsilon) * (g - dbias / m - xhat * dweight / m)
+with the mean and variance of the batch. With --is-test or --use-global-stats they are the moving
+statistics, which do not depend on x:
+  dx = weight / sqrt(variance + epsilon) * g
+)",
+    "halnorm backward in.safetensors out.safetensors --act relu",
+    "x, of rank 2 to 5; dy, of x's shape; and where wanted\n"
+    "weight, bias, moving_mean and moving_variance,\n"
+    "one value a channel [defaults: 1, 0, 0, 1]",
+    "dx, dweight and dbias (not with --no-weight, --no-bias),\n"
+    "y, and what the forward pass left: moving_mean,\n"
+    "moving_variance and, where the batch's statistics were\n"
+    "used, saved_mean and saved_inv_std;\n"
+    "an existing file is replaced when the new one is whole",
+    "let dx overwrite dy in memory; the same result",
+};
 
 HelpFormatter::HelpFormatter() {
     column_width(32);

@@ -11,8 +11,15 @@ extern const char program_description[];
 extern const char program_footer[];
 extern const char variants_description[];
 extern const char variants_footer[];
-extern const char forward_description[];
-extern const char forward_footer[];
+
+// Of the commands that run the layer: where their help differs, and the rest of their footer, which
+// ends with the example.
+struct LayerCommandHelp {
+    const char *name, *description, *example, *in, *out, *in_place;
+};
+extern const char layer_footer[];
+extern const LayerCommandHelp forward_help;
+extern const LayerCommandHelp backward_help;
 
 class HelpFormatter : public CLI::Formatter {
 public:

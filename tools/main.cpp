@@ -6,6 +6,7 @@
 #include <new>
 #include <string>
 
+#include "backward.h"
 #include "command_line.h"
 #include "error.h"
 #include "forward.h"
@@ -34,7 +35,10 @@ ExitStatus run(const CommandLine &line) {
         print(list_variants(line.json));
         break;
     case Command::forward:
-        run_forward(line.forward);
+        run_forward(line.layer);
+        break;
+    case Command::backward:
+        run_backward(line.layer);
         break;
     }
     return ExitStatus::success;

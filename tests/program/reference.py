@@ -38,6 +38,36 @@ ACTIVATIONS = {
 }
 
 
+def mish_slope(v):
+    t = math.tanh(softplus(v))
+    return t + v * sigmoid(v) * (1 - t * t)
+
+
+def gelu_tanh_slope(v):
+    t = math.tanh(math.sqrt(2 / math.pi) * (v + 0.044715 * v**3))
+    return (1 + t) / 2 + v / 2 * (1 - t * t) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * v * v)
+
+
+# Derivatives by v, 0 at both ends of what is clamped.
+DERIVATIVES = {
+    "none": lambda v, a: 1.0,
+    "relu": lambda v, a: float(v > 0),
+    "relu6": lambda v, a: float(0 < v < 6),
+    "leaky_relu": lambda v, a: 1.0 if v > 0 else a,
+    "elu": lambda v, a: 1.0 if v > 0 else a * math.exp(v),
+    "sigmoid": lambda v, a: sigmoid(v) * sigmoid(-v),
+    "tanh": lambda v, a: 4 * sigmoid(2 * v) * sigmoid(-2 * v),
+    "silu": lambda v, a: sigmoid(v) * (1 + v * sigmoid(-v)),
+    "swish": lambda v, a: sigmoid(v) * (1 + v * sigmoid(-v)),
+    "hardsigmoid": lambda v, a: a if 0 < a * v + 0.5 < 1 else 0.0,
+    "hardswish": lambda v, a: clamp(v + 3, 0.0, 6.0) / 6 + (v / 6 if -3 < v < 3 else 0.0),
+    "gelu": lambda v, a: math.erfc(-v / math.sqrt(2)) / 2 + v * math.exp(-v * v / 2) / math.sqrt(2 * math.pi),
+    "gelu_tanh": lambda v, a: gelu_tanh_slope(v),
+    "softplus": lambda v, a: 1.0 if v > 20 else sigmoid(v),
+    "mish": lambda v, a: mish_slope(v),
+}
+
+
 def channel_of(shape, layout):
     """A function from an element's index in row-major order to its channel."""
     axis = 1 if layout == "NCHW" else len(shape) - 1
@@ -86,3 +116,57 @@ def forward(x, weight=None, bias=None, moving_mean=None, moving_variance=None, l
         c = channel(index)
         result["y"].append(activation(gamma[c] * ((value - mean[c]) * inv_std[c]) + beta[c], alpha))
     return result
+
+
+def backward(x, dy, weight=None, bias=None, moving_mean=None, moving_variance=None, layout="NCHW",
+             act="none", alpha=None, epsilon=1e-5, **settings):  # fmt: skip
+    """dx, dweight and dbias by the statistics that forward() with these arguments uses, and the sums of the absolute
+    values of the terms of each, which rounding errors are proportional to."""
+    passed = forward(x, weight, bias, moving_mean, moving_variance, layout, act, alpha, epsilon=epsilon, **settings)
+    channel = channel_of(x.shape, layout)
+    channels = x.shape[1 if layout == "NCHW" else -1]
+    m = len(x.values) // channels
+    batch = "saved_mean" in passed
+    if batch:
+        mean, inv_std = passed["saved_mean"], passed["saved_inv_std"]
+    else:
+        mean = passed["moving_mean"]
+        inv_std = [1 / math.sqrt(v + epsilon) if v + epsilon != 0 else 0.0 for v in passed["moving_variance"]]
+    gamma = list(weight.values) if weight else [1.0] * channels
+    beta = list(bias.values) if bias else [0.0] * channels
+    default_alpha = ACTIVATIONS[act][1]
+    alpha = default_alpha if alpha is None else alpha
+
+    zeros = lambda: [0.0] * channels
+    dweight, dbias, abs_dweight, abs_dbias = zeros(), zeros(), zeros(), zeros()
+    gradients = []  # of each element: channel, xhat, g and what its errors are proportional to
+    for index, (value, gradient) in enumerate(zip(x.values, dy.values)):
+        c = channel(index)
+        alone = batch and m == 1
+        xhat = 0.0 if alone else (value - mean[c]) * inv_std[c]
+        v = value if alone else gamma[c] * xhat + beta[c]
+        g = gradient * DERIVATIVES[act](v, alpha)
+        # No second derivative is beyond 2 or its alpha: errors of v reach g like that.
+        of_v = 0.0 if act == "none" else 2 + abs(alpha or 0)
+        magnitude = abs(gradient) * (1 + of_v * (abs(gamma[c] * xhat) + abs(beta[c])))
+        gradients.append((c, xhat, g, magnitude))
+        if not alone:
+            dbias[c] += g
+            dweight[c] += g * xhat
+            abs_dbias[c] += magnitude
+            abs_dweight[c] += magnitude * (1 + abs(xhat))
+
+    dx, abs_dx = [], []
+    for c, xhat, g, magnitude in gradients:
+        if batch and m == 1:
+            dx.append(g)
+            abs_dx.append(magnitude)
+            continue
+        scale = gamma[c] * inv_std[c]
+        centered = (dbias[c] + xhat * dweight[c]) / m if batch else 0.0
+        dx.append(scale * (g - centered))
+        sums = (abs_dbias[c] + (1 + abs(xhat)) * abs_dweight[c]) / m if batch else 0.0
+        abs_dx.append(abs(scale) * (magnitude + sums))
+    values = {"dx": dx, "dweight": dweight, "dbias": dbias}
+    magnitudes = {"dx": abs_dx, "dweight": abs_dweight, "dbias": abs_dbias}
+    return values, magnitudes

@@ -5,7 +5,7 @@ import re
 import unittest
 
 import reference
-from program import ProgramTest, random_tensor, run
+from program import COMMANDS, ProgramTest, random_tensor, run
 
 OPTIONS = [
     "--num-channels", "--act", "--act-alpha", "--is-test", "--momentum", "--epsilon", "--data-layout",
@@ -33,21 +33,26 @@ class Help(unittest.TestCase):
 
     def test_program(self):
         text = self.help()
-        for word in ["variants", "forward", "HALNORM_VARIANT", "--version"]:
+        for word in ["variants", *COMMANDS, "HALNORM_VARIANT", "--version"]:
             self.assertIn(word, text)
 
     def test_variants(self):
         self.assertIn("--json", self.help("variants"))
 
-    def test_forward(self):
-        text = self.help("forward")
-        for name in [*OPTIONS, *reference.ACTIVATIONS, "IN", "OUT", "NCHW", "NHWC", "population", "sample"]:
-            self.assertRegex(text, r"(?<!\w)" + re.escape(name) + r"(?!\w)")
-        for default in ["0.9", "1e-05", "0.02", "0.2"]:
-            self.assertIn(f"[default: {default}]", text)
+    def test_layer(self):
+        for command in COMMANDS:
+            text = self.help(command)
+            names = ["IN", "OUT", "x", "y", "NCHW", "NHWC", "population", "sample", "saved_mean"]
+            for name in [*OPTIONS, *reference.ACTIVATIONS, *names]:
+                self.assertRegex(text, r"(?<!\w)" + re.escape(name) + r"(?!\w)")
+            for default in ["0.9", "1e-05", "0.02", "0.2"]:
+                self.assertIn(f"[default: {default}]", text)
+            for name in ["dy", "dx", "dweight", "dbias"]:
+                self.assertEqual(re.search(rf"\b{name}\b", text) is not None, command == "backward", name)
 
     def test_help_is_stronger_than_errors_of_values(self):
-        self.assertEqual(run("forward", "--act", "nonsense", "--help").returncode, 0)
+        for command in COMMANDS:
+            self.assertEqual(run(command, "--act", "nonsense", "--help").returncode, 0)
 
     def test_version(self):
         result = run("--version")
@@ -60,30 +65,41 @@ class Help(unittest.TestCase):
         self.assertEqual(result.stderr, run("--help").stdout)
 
 
-class Usage(ProgramTest):
-    def setUp(self):
-        super().setUp()
-        self.tensors = {"x": random_tensor([2, 3, 4])}
-
+class Commands(ProgramTest):
     def usage(self, arguments, *says):
-        self.refused(self.tensors, arguments=arguments, status=2, says=says)
-
-    def option(self, *arguments, status=2, says=()):
-        name = arguments[0].split("=")[0]
-        self.refused(self.tensors, *arguments, status=status, says=[name, *says])
+        self.refused(None, arguments=arguments, status=2, says=says)
 
     def test_commands(self):
-        self.usage(["train"], '"train"', "variants", "forward")
+        self.usage(["train"], '"train"', "variants", *COMMANDS)
         self.usage(["--bogus"], "--bogus", "--help", "--version")
         self.usage(["variants", "generic"], '"generic"')
         self.usage(["variants", "--yaml"], "--yaml", "--json")
         self.usage(["variants", "--json=no"], "--json")
 
     def test_files(self):
-        self.usage(["forward"], "IN", "missing")
-        self.usage(["forward", self.in_path], "OUT", "missing")
-        self.usage(["forward", self.in_path, self.out_path, "third"], '"third"')
-        self.usage(["forward", self.in_path, self.out_path, "--", "third"], '"third"')
+        for command in COMMANDS:
+            speaker = f"halnorm {command}: "
+            self.usage([command], speaker + "IN", "missing")
+            self.usage([command, self.in_path], speaker + "OUT", "missing")
+            self.usage([command, self.in_path, self.out_path, "third"], speaker, '"third"')
+            self.usage([command, self.in_path, self.out_path, "--", "third"], speaker, '"third"')
+
+    def test_names_of_commands_are_names_of_files_too(self):
+        for command in COMMANDS:
+            self.refused(None, arguments=[command, "variants", self.out_path], says=['IN "variants"'])
+            self.refused(None, arguments=[command, *COMMANDS], says=['IN "forward"', "No such file"])
+
+
+class Forward(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.tensors = {"x": random_tensor([2, 3, 4]), "dy": random_tensor([2, 3, 4])}
+        if self.command == "forward":
+            del self.tensors["dy"]
+
+    def option(self, *arguments, status=2, says=()):
+        name = arguments[0].split("=")[0]
+        self.refused(self.tensors, *arguments, status=status, says=[name, *says])
 
     def test_unknown_options(self):
         for name in ["--mommentum", "--no-is-test", "-m", "--ac"]:
@@ -132,6 +148,10 @@ class Usage(ProgramTest):
         self.option("--act", os.fsdecode(b"\xff\xfe"), says=[r'"\xff\xfe"'])
         self.option("--act", "x" * 10000, says=['xxx..."'])
         self.refused(self.tensors, "--\n" + "y" * 10000, status=2, says=[r"--\ny", "yyy...: "])
+
+
+class Backward(Forward):
+    command = "backward"
 
 
 if __name__ == "__main__":
