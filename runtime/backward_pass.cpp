@@ -130,7 +130,8 @@ halnorm_status check_gamma(const Plan &plan, halnorm_device device, const void *
         const int64_t count = plan.channels() - c < step ? plan.channels() - c : step;
         const void *values = static_cast<const char *>(gamma) + c * element;
         if (device != HALNORM_CPU) {
-            read_device_array(plan, copy, values, static_cast<size_t>(count * element));
+            if (!read_device_array(plan, copy, values, static_cast<size_t>(count * element)))
+                break;
             values = copy;
         }
         const int64_t zero = plan.dtype == HALNORM_FLOAT64 ? find_zero<double>(values, count) :

@@ -84,8 +84,9 @@ void fill_device_array(const Plan &plan, halnorm_dtype dtype, void *values, int6
     driver_of(plan.device)->fill(values, count, size_of(dtype), bits);
 }
 
-void read_device_array(const Plan &plan, void *to, const void *from, size_t bytes) {
+bool read_device_array(const Plan &plan, void *to, const void *from, size_t bytes) {
     driver_of(plan.device)->download(to, from, bytes);
+    return !gpu_has_failed();
 }
 
 void copy_device_array(const Plan &plan, void *to, const void *from, size_t bytes) {

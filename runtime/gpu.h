@@ -31,8 +31,9 @@ void set_device_buffer(VariantDevice device, Buffer *buffer, const void *address
 void fill_device_array(const Plan &plan, halnorm_dtype dtype, void *values, int64_t count,
                        double value);
 
-// Copies from a device array to the host, or to another, within a DeviceCall.
-void read_device_array(const Plan &plan, void *to, const void *from, size_t bytes);
+// Copies from a device array to the host, or to another, within a DeviceCall. Reading: false where
+// it failed, which the call's end() reports.
+bool read_device_array(const Plan &plan, void *to, const void *from, size_t bytes);
 void copy_device_array(const Plan &plan, void *to, const void *from, size_t bytes);
 
 // The device for the time of one call, on the calling thread. Where the variant runs on the CPU all

@@ -52,6 +52,7 @@ public:
     DeviceArray(const DeviceArray &) = delete;
     T *data() const { return static_cast<T *>(data_); }
     void read(T *values) const { driver_.download(values, data_, bytes_); }
+    void write(const T *values) const { driver_.upload(data_, values, bytes_); }
 
 private:
     const Driver &driver_;
