@@ -25,8 +25,8 @@ Halide::Expr activate(const Halide::Expr &form, const Halide::Expr &v,
 Halide::Expr activation_gradient(const Halide::Expr &form, const Halide::Expr &dy,
                                  const Halide::Expr &v, const ActivationParameters &p);
 
-// dy times `below` where v <= lower, 0 where v >= upper, else dy; no limit where that is NaN. What a
-// slope of 0 cuts off may be NaN or infinite.
+// dy times `below` where v <= lower, 0 where v >= upper, else dy; no limit where that is NaN. What
+// a slope of 0 cuts off may be NaN or infinite.
 Halide::Expr piecewise_gradient(const Halide::Expr &dy, const Halide::Expr &v,
                                 const Halide::Expr &lower, const Halide::Expr &upper,
                                 const Halide::Expr &below);

@@ -238,8 +238,8 @@ inline Expr log1p_(const Expr &e) {
     return z + (z * y) * log_polynomial(y);
 }
 
-// log(1 - t) for 0 <= t < 1: with 1 - t = 2^k (1 + e), 1 + e in [1/2, 2), k ln 2 + 2 artanh(e / (2 +
-// e)). Where k is 0, e is -t as it came, and small t are accurate. Error <= 3 u relative.
+// log(1 - t) for 0 <= t < 1: with 1 - t = 2^k (1 + e), 1 + e in [1/2, 2), k ln 2 + 2 artanh(e / (2
+// + e)). Where k is 0, e is -t as it came, and small t are accurate. Error <= 3 u relative.
 inline Expr log1m_(const Expr &t) {
     const Expr w = strict_sub(number(t, 1), t);
     const Type integer = Int(t.type().bits());
@@ -249,7 +249,10 @@ inline Expr log1m_(const Expr &t) {
     const Expr f = scale_by_power(w, Halide::reinterpret(UInt(t.type().bits()), -k));
     const Expr e = select(k == 0, -t, strict_sub(f, number(t, 1)));
     const Expr z = (e + e) / (e + number(t, 2));
-    const Expr k_ = Halide::cast(t.type(), k);
+    // As a float by way of the low bits: ARMv7 calls a function for a 64-bit integer.
+    const Expr rounding = round_constant(t, 0);
+    const Expr k_ = strict_sub(
+        from_bits(t, bits(rounding) + Halide::reinterpret(UInt(t.type().bits()), k)), rounding);
     const Expr log_f = z + (z * (z * z)) * log_polynomial(z * z);
     return k_ * number(t, 0.693359375, 6.93147180369123816490e-01) +
            (log_f + k_ * number(t, -2.12194440054690583e-4, 1.90821492927058781614e-10));

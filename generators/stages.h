@@ -81,8 +81,8 @@ struct Sums {
 //                           its block's mean: errors of the sums grow by the factor 1 + excess / M2
 //     parameter_gradients   sums of g and of g * xhat: dbeta and dgamma
 //
-// Where the caller folds f rows into one row of f * C channels, blocks (c, b), (C + c, b) ... belong
-// to channel c.
+// Where the caller folds f rows into one row of f * C channels, blocks (c, b), (C + c, b) ...
+// belong to channel c.
 struct Merge {
     Halide::Var c{"c"};
     Halide::RDom blocks;            // (fold, block)
@@ -91,7 +91,8 @@ struct Merge {
     Halide::Type type;
 };
 
-// Per channel, from the channel's statistics and parameters: what the stages over all elements need.
+// Per channel, from the channel's statistics and parameters: what the stages over all elements
+// need.
 struct PerChannel {
     Halide::Var c{"c"};
     Halide::Func values{"values"};  // (c), output

@@ -138,7 +138,7 @@ halnorm_status check_gamma(const Plan &plan, halnorm_device device, const void *
                                                              find_zero<float>(values, count);
         if (zero >= 0) {
             return Failure(HALNORM_ERROR_PARAMETER)
-                   << "args.gamma[" << c + zero << "]: was 0, should be another number where "
+                   << "args.gamma[" << c + zero << "] (weight): was 0, should be another number where "
                    << "args.y stands for args.x, which this channel of y does not tell";
         }
     }
@@ -272,9 +272,6 @@ halnorm_status backward_pass(const halnorm_config *config, const halnorm_backwar
         count
     };
     const halnorm_tensor &x = *(a.x != nullptr ? a.x : a.y);
-    const auto tensor = [](const char *name, const halnorm_tensor *t, bool output) {
-        return t != nullptr ? range_of(name, *t, output) : Range{name, nullptr, 0, 1, output};
-    };
     const auto vector = [&](const char *name, const void *data, bool output) {
         return Range{name, data, array, element, output};
     };
@@ -282,17 +279,17 @@ halnorm_status backward_pass(const halnorm_config *config, const halnorm_backwar
         return Range{name, data, doubles, sizeof(double), output};
     };
     Range ranges[count] = {
-        tensor(a.x != nullptr ? "x" : "y", &x, false),
-        tensor("dy", a.dy, false),
-        tensor("z", a.z, false),
+        range_of(a.x != nullptr ? "x" : "y", &x, false),
+        range_of("dy", a.dy, false),
+        range_of("z", a.z, false),
         vector("gamma", a.gamma, false),
         vector("beta", a.beta, false),
         numbers("saved_mean", a.saved_mean, false),
         numbers("saved_inv_std", a.saved_inv_std, false),
         vector("moving_mean", a.moving_mean, false),
         vector("moving_variance", a.moving_variance, false),
-        tensor("dx", pass.dx, true),
-        tensor("dz", pass.dz, true),
+        range_of("dx", pass.dx, true),
+        range_of("dz", pass.dz, true),
         vector("dgamma", results ? a.dgamma : nullptr, true),
         vector("dbeta", results ? a.dbeta : nullptr, true),
         numbers("sum_g", part.sum_g, part.part == BackwardPart::reduce),

@@ -106,9 +106,9 @@ halnorm_status forward_batch(const ForwardArguments &a, Normalize normalize,
         count
     };
     Range ranges[count] = {
-        range_of("x", *a.x, false),
-        a.add ? range_of("z", *a.z, false) : Range{"z", nullptr, 0, 1, false},
-        range_of("y", *a.y, true),
+        range_of("x", a.x, false),
+        range_of("z", a.add ? a.z : nullptr, false),
+        range_of("y", a.y, true),
         {"gamma", a.gamma, array, element, false},
         {"beta", a.beta, array, element, false},
         {"mean", a.mean, doubles, sizeof(double), false},

@@ -51,9 +51,9 @@ halnorm_status forward_inference(const ForwardArguments &a, Normalize normalize)
     const size_t element = plan.element(), array = static_cast<size_t>(plan.channels()) * element;
     enum { at_x, at_z, at_y, at_gamma, at_beta, at_mean, at_variance, at_workspace, count };
     Range ranges[count] = {
-        range_of("x", *a.x, false),
-        a.add ? range_of("z", *a.z, false) : Range{"z", nullptr, 0, 1, false},
-        range_of("y", *a.y, true),
+        range_of("x", a.x, false),
+        range_of("z", a.add ? a.z : nullptr, false),
+        range_of("y", a.y, true),
         {"gamma", a.gamma, array, element, false},
         {"beta", a.beta, array, element, false},
         {"moving_mean", a.moving_mean, array, element, false},

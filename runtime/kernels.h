@@ -52,8 +52,8 @@ using InputGradientKernel = int (*)(Buffer *x, Buffer *dy, Buffer *center, Buffe
                                     Buffer *offset, Buffer *a, Buffer *b, Buffer *c, int32_t form,
                                     T lower, T upper, T below, T inverse, int32_t by_batch,
                                     Buffer *dx);
-using MovingStatisticsKernel = int (*)(Buffer *moving_mean, Buffer *moving_variance,
-                                       double epsilon, Buffer *mean, Buffer *inv_std);
+using MovingStatisticsKernel = int (*)(Buffer *moving_mean, Buffer *moving_variance, double epsilon,
+                                       Buffer *mean, Buffer *inv_std);
 using SavedCoefficientsKernel = int (*)(Buffer *mean, Buffer *inv_std, Buffer *gamma, Buffer *beta,
                                         double prescale, double preshift, int32_t of_y,
                                         Buffer *center, Buffer *scale, Buffer *offset,

@@ -24,9 +24,10 @@ struct Plan {
     int32_t variant;
     VariantDevice device;
     halnorm_dtype dtype;
-    Region reduce;  // the tensors that are reduced, so that sizes do not depend on the others' strides
-    Region apply;   // all tensors
-    int scratch;    // index of a tensor in the workspace, if the call needs one
+    Region
+        reduce;  // the tensors that are reduced, so that sizes do not depend on the others' strides
+    Region apply;  // all tensors
+    int scratch;   // index of a tensor in the workspace, if the call needs one
     int streams;
     ActivationScalars activation;
 
@@ -58,7 +59,7 @@ struct Plan {
 struct Operands {
     Operand list[max_tensors - 1];
     int count, reduced;
-    int streams;           // tensors that a group of channels has in the cache, for the size of groups
+    int streams;  // tensors that a group of channels has in the cache, for the size of groups
     bool scratch = false;  // one more tensor in the workspace
 
     void add(const char *name, const halnorm_tensor *tensor) { list[count++] = {name, tensor}; }

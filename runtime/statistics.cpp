@@ -51,7 +51,7 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
         all
     };  // `count` is the host's
     Range ranges[all] = {
-        range_of("x", *x, false),
+        range_of("x", x, false),
         {"mean", mean, doubles, sizeof(double), true},
         {"m2", m2, doubles, sizeof(double), true},
         {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes, 1, true},

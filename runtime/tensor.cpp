@@ -250,10 +250,11 @@ bool same_strides(const halnorm_tensor &x, const halnorm_tensor &y) {
     return true;
 }
 
-Range range_of(const char *name, const halnorm_tensor &t, bool output) {
+Range range_of(const char *name, const halnorm_tensor *tensor, bool output) {
+    if (tensor == nullptr || is_empty(*tensor))
+        return {name, nullptr, 0, 1, output};
+    const halnorm_tensor &t = *tensor;
     const size_t element = size_of(t.dtype);
-    if (is_empty(t))
-        return {name, nullptr, 0, element, output};
     int64_t last = 0;
     for (int i = 0; i < t.rank; i++) {
         if (t.shape[i] > 1)

@@ -53,7 +53,8 @@ struct Range {
     bool output;
 };
 
-Range range_of(const char *name, const halnorm_tensor &tensor, bool output);
+// tensor may be NULL: not given.
+Range range_of(const char *name, const halnorm_tensor *tensor, bool output);
 
 // Indices of two arguments that may be the same memory exactly: an output and what it replaces.
 struct InPlace {

@@ -574,7 +574,7 @@ TEST(LayerBackwardInPlace, RefusesAWeightOf0) {
         ASSERT_STATUS_OK(pass.backward());
         expect_gradients(pass, {!is_test});  // from x it is like any other
         ASSERT_STATUS_OK(pass.layer.forward(pass.view(pass.x)));
-        expect_refused_and_untouched(pass, HALNORM_ERROR_PARAMETER, {"gamma[3]: was 0"});
+        expect_refused_and_untouched(pass, HALNORM_ERROR_PARAMETER, {"gamma[3] (weight): was 0"});
     }
 }
 

@@ -95,7 +95,8 @@ TEST(Variants, bad_indices_are_refused) {
 // XCR0: x87, SSE, AVX.
 constexpr uint32_t sse41 = 1u << 19, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29,
                    fma = 1u << 12;
-constexpr uint32_t avx2 = 1u << 5, skylake = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31;
+constexpr uint32_t avx2 = 1u << 5, skylake = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31 |
+                                             1u << 3 | 1u << 8;
 constexpr uint32_t haswell = sse41 | osxsave | avx | f16c | fma;
 constexpr char avx2_needs[] = "sse41 avx f16c fma avx2";
 constexpr char avx512_needs[] = "sse41 avx f16c fma avx2 avx512 avx512_skylake";

@@ -51,7 +51,7 @@ public:
                                       forward_batch(x.view, nullptr, y, workspace) :
                                       infer(x, y, workspace);
             if (status.ok())
-                remember(x.view, y, false);
+                remember(x.view, nullptr, y);
             return status;
         });
     }
@@ -66,7 +66,7 @@ public:
                                       forward_batch(x.view, &z.view, y, workspace) :
                                       infer_add(x.view, z.view, y, workspace);
             if (status.ok())
-                remember(x.view, y, z.view.data == y.data);
+                remember(x.view, &z.view, y);
             return status;
         });
     }
@@ -75,8 +75,8 @@ public:
     // and bias_gradient(). `saved` is the x of that call, or its y where that was in place, for
     // none, leaky_relu with a positive slope and elu with a positive alpha, and while no weight is
     // 0. dy is the gradient by y, of x's shape; dx may be dy itself. Errors:
-    // HALNORM_ERROR_PARAMETER before any forward(), HALNORM_ERROR_SHAPE for another shape than its,
-    // and those of halnorm_backward.
+    // HALNORM_ERROR_PARAMETER before any forward() or after forward_add(), HALNORM_ERROR_SHAPE for
+    // another shape than that of a forward() by batch statistics, and those of halnorm_backward.
     Status backward(const InputTensor &saved, const InputTensor &dy, const halnorm_tensor &dx) {
         return backward(saved.view, nullptr, dy.view, &dx, nullptr);
     }
@@ -151,7 +151,7 @@ public:
 private:
     friend class StateDict;
 
-    enum : int { by_batch = 1, by_moving = 2, over_x = 4, over_z = 8 };
+    enum : int { by_batch = 1, by_moving = 2, over_x = 4, over_z = 8, with_z = 16 };
 
     struct State {
         ~State() {
@@ -256,7 +256,8 @@ private:
                      Workspace &workspace) const;
     Status backward(const halnorm_tensor &saved, const halnorm_tensor *z, const halnorm_tensor &dy,
                     const halnorm_tensor *dx, const halnorm_tensor *dz);
-    void remember(const halnorm_tensor &x, const halnorm_tensor &y, bool y_is_z);
+    void remember(const halnorm_tensor &x, const halnorm_tensor *z, const halnorm_tensor &y);
+    Status check_memory(const halnorm_tensor &x) const;
     // Lends the layer's workspace to one call at a time, and a passing one to the others.
     template<typename Call>
     Status with_workspace(Call call) {
@@ -494,7 +495,7 @@ inline Status BatchNorm::create(const BatchNormOptions &options, BatchNorm *laye
 }
 
 // What the C functions cannot know: the layer's own dtype, device and in_place.
-inline Status BatchNorm::check(const halnorm_tensor &x, const halnorm_tensor &y) const {
+inline Status BatchNorm::check_memory(const halnorm_tensor &x) const {
     if (!state_)
         return empty();
     if (x.dtype != state_->dtype) {
@@ -507,6 +508,13 @@ inline Status BatchNorm::check(const halnorm_tensor &x, const halnorm_tensor &y)
                 "x.device: was not HALNORM_CPU, where the layer keeps its vectors; "
                 "device tensors go through halnorm.h"};
     }
+    return {};
+}
+
+inline Status BatchNorm::check(const halnorm_tensor &x, const halnorm_tensor &y) const {
+    const Status status = check_memory(x);
+    if (!status.ok())
+        return status;
     if (!state_->in_place && x.data != nullptr && x.data == y.data) {
         return {HALNORM_ERROR_OVERLAP,
                 "y: was x itself, should be memory of its own, or options.in_place be true"};
@@ -586,15 +594,20 @@ inline Status BatchNorm::infer_add(const halnorm_tensor &x, const halnorm_tensor
                                             workspace.size()));
 }
 
-inline void BatchNorm::remember(const halnorm_tensor &x, const halnorm_tensor &y, bool y_is_z) {
+inline void BatchNorm::remember(const halnorm_tensor &x, const halnorm_tensor *z,
+                                const halnorm_tensor &y) {
     State &s = *state_;
     int last = uses_batch_statistics() ? by_batch : by_moving;
     if (last == by_batch) {
         s.last_rank = x.rank;
         std::memcpy(s.last_shape, x.shape, sizeof s.last_shape);
     }
-    last |= x.data == y.data ? over_x : 0;
-    last |= y_is_z ? over_z : 0;
+    const auto over = [&](const halnorm_tensor &t) {
+        return y.data != nullptr && t.data == y.data;
+    };
+    last |= over(x) ? over_x : 0;
+    if (z != nullptr)
+        last |= with_z | (over(*z) ? over_z : 0);
     s.last.store(last, std::memory_order_relaxed);
 }
 
@@ -607,6 +620,11 @@ inline Status BatchNorm::backward(const halnorm_tensor &saved, const halnorm_ten
     const int last = s.last.load(std::memory_order_relaxed);
     if (last == 0)
         return {HALNORM_ERROR_PARAMETER, "backward: was called before forward, should follow it"};
+    if ((z != nullptr) != ((last & with_z) != 0)) {
+        return {HALNORM_ERROR_PARAMETER,
+                z != nullptr ? "backward_add: was called after forward, should follow forward_add" :
+                               "backward: was called after forward_add, should be backward_add"};
+    }
     if (z != nullptr && (last & (over_x | over_z)) != 0) {
         return {HALNORM_ERROR_UNSUPPORTED,
                 "forward_add: has overwritten x or z, should have memory of its own for y where "
@@ -619,7 +637,7 @@ inline Status BatchNorm::backward(const halnorm_tensor &saved, const halnorm_ten
         return {HALNORM_ERROR_SHAPE,
                 "saved.shape: was not that of the last forward(), should be its x or y"};
     }
-    Status status = check(saved, dy);
+    Status status = check_memory(saved);
     if (!status.ok())
         return status;
     halnorm_backward_args args = {};
