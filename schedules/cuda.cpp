@@ -1,6 +1,6 @@
 // variants: cuda, and opencl, which is the same schedule for another language.
 //
-// Shaped by the PTX and by ptxas' count of registers (22 to 56, nothing spilled);
+// Shaped by the PTX and by ptxas' count of registers (at most 56, nothing spilled);
 // halnorm_cuda_check (tests/gpu) measures it on a device.
 #include <algorithm>
 #include <vector>

@@ -5,10 +5,19 @@
 
 typedef unsigned long long pointer;
 
-enum { invalid_value = 1, out_of_memory = 2, no_device = 100, bad_ptx = 222, launch_failed = 719 };
+enum {
+    invalid_value = 1,
+    out_of_memory = 2,
+    no_device = 100,
+    bad_ptx = 222,
+    illegal_address = 700,
+    launch_failed = 719
+};
 
 static struct {
     int allocations, live, loads, launches, contexts, retained;
+    int copies, reads; /* within the device, and from it */
+    int others;        /* works in another stream than the test expects */
     void *stream;
     void *current[8];
 } books;
@@ -20,6 +29,11 @@ static const char *fault(void) {
 
 static int fails(const char *name) {
     return strcmp(fault(), name) == 0;
+}
+
+static void works_in(void *stream) {
+    if (stream != books.stream)
+        books.others++;
 }
 
 /* For the test. */
@@ -34,10 +48,16 @@ int fake_cuda_book(const char *name) {
         return books.launches;
     if (strcmp(name, "contexts") == 0)
         return books.contexts;
+    if (strcmp(name, "copies") == 0)
+        return books.copies;
+    if (strcmp(name, "reads") == 0)
+        return books.reads;
+    if (strcmp(name, "others") == 0)
+        return books.others;
     return -1;
 }
-void *fake_cuda_stream(void) {
-    return books.stream;
+void fake_cuda_expect_stream(void *stream) {
+    books.stream = stream;
 }
 
 int cuInit(unsigned flags) {
@@ -96,7 +116,7 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
         bx * by * bz > 1024) {
         return invalid_value;
     }
-    books.stream = stream;
+    works_in(stream);
     books.launches++;
     return 0;
 }
@@ -114,33 +134,38 @@ int cuMemFree_v2(pointer memory) {
     return 0;
 }
 int cuMemcpyHtoD_v2(pointer to, const void *from, size_t bytes) {
+    works_in(NULL);
     memcpy((void *)(size_t)to, from, bytes);
     return 0;
 }
 int cuMemcpyDtoHAsync_v2(void *to, pointer from, size_t bytes, void *stream) {
-    books.stream = stream;
+    if (fails("unreadable memory"))
+        return illegal_address;
+    works_in(stream);
+    books.reads++;
     memcpy(to, (const void *)(size_t)from, bytes);
     return 0;
 }
 int cuMemcpyDtoDAsync_v2(pointer to, pointer from, size_t bytes, void *stream) {
-    books.stream = stream;
+    works_in(stream);
+    books.copies++;
     memmove((void *)(size_t)to, (const void *)(size_t)from, bytes);
     return 0;
 }
 int cuStreamSynchronize(void *stream) {
-    books.stream = stream;
+    works_in(stream);
     return 0;
 }
 int cuMemsetD32Async(pointer to, unsigned value, size_t count, void *stream) {
     unsigned *words = (unsigned *)(size_t)to;
-    books.stream = stream;
+    works_in(stream);
     for (size_t i = 0; i < count; i++)
         words[i] = value;
     return 0;
 }
 int cuMemsetD2D32Async(pointer to, size_t pitch, unsigned value, size_t width, size_t height,
                        void *stream) {
-    books.stream = stream;
+    works_in(stream);
     for (size_t row = 0; row < height; row++) {
         unsigned *words = (unsigned *)(size_t)(to + row * pitch);
         for (size_t i = 0; i < width; i++)
@@ -149,10 +174,11 @@ int cuMemsetD2D32Async(pointer to, size_t pitch, unsigned value, size_t width, s
     return 0;
 }
 int cuGetErrorName(int result, const char **name) {
-    *name = result == out_of_memory ? "CUDA_ERROR_OUT_OF_MEMORY" :
-            result == no_device     ? "CUDA_ERROR_NO_DEVICE" :
-            result == bad_ptx       ? "CUDA_ERROR_UNSUPPORTED_PTX_VERSION" :
-            result == launch_failed ? "CUDA_ERROR_LAUNCH_FAILED" :
-                                      "CUDA_ERROR_INVALID_VALUE";
+    *name = result == out_of_memory   ? "CUDA_ERROR_OUT_OF_MEMORY" :
+            result == no_device       ? "CUDA_ERROR_NO_DEVICE" :
+            result == bad_ptx         ? "CUDA_ERROR_UNSUPPORTED_PTX_VERSION" :
+            result == illegal_address ? "CUDA_ERROR_ILLEGAL_ADDRESS" :
+            result == launch_failed   ? "CUDA_ERROR_LAUNCH_FAILED" :
+                                        "CUDA_ERROR_INVALID_VALUE";
     return 0;
 }

@@ -9,9 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "fake_driver_calls.h"
 #include "halnorm/halnorm.h"
 
 namespace {
+
+using gpu::Gradients;
+using gpu::Training;
 
 int failures = 0;
 
@@ -34,42 +38,11 @@ struct Books {
     int of(const char *name) const {
         return reinterpret_cast<int (*)(const char *)>(dlsym(library, "fake_cuda_book"))(name);
     }
-    void *stream() const {
-        return reinterpret_cast<void *(*)()>(dlsym(library, "fake_cuda_stream"))();
-    }
+    // From here on; what works in another one counts among the "others".
+    void expect_stream(void *stream) const { call("fake_cuda_expect_stream", stream); }
     template<typename... Arguments>
     int call(const char *name, Arguments... arguments) const {
         return reinterpret_cast<int (*)(Arguments...)>(dlsym(library, name))(arguments...);
-    }
-};
-
-// One call of training on host memory that pretends to be the device's where `device` says so.
-struct Training {
-    static constexpr int64_t n = 8, c = 5, s = 49, numel = n * c * s;
-    std::vector<float> x = std::vector<float>(numel, 2), y = std::vector<float>(numel, 7);
-    std::vector<float> mean = std::vector<float>(c, 3), variance = std::vector<float>(c, 4);
-    halnorm_config config = halnorm_default_config(c);
-    halnorm_device device = HALNORM_CPU;
-
-    halnorm_status run() {
-        const int64_t shape[] = {n, c, s};
-        halnorm_tensor in = halnorm_dense_tensor(x.data(), HALNORM_FLOAT32, 3, shape);
-        halnorm_tensor out = halnorm_dense_tensor(y.data(), HALNORM_FLOAT32, 3, shape);
-        in.device = out.device = device;
-        size_t bytes = 0;
-        const halnorm_status status = halnorm_forward_training_workspace(&config, &in, &bytes);
-        if (status != HALNORM_OK)
-            return status;
-        void *workspace = aligned_alloc(HALNORM_WORKSPACE_ALIGNMENT, (bytes + 63) / 64 * 64);
-        const halnorm_status result =
-            halnorm_forward_training(&config, &in, nullptr, nullptr, mean.data(), variance.data(),
-                                     &out, nullptr, nullptr, workspace, bytes);
-        free(workspace);
-        return result;
-    }
-    bool untouched() const {
-        return x == std::vector<float>(numel, 2) && y == std::vector<float>(numel, 7) &&
-               mean == std::vector<float>(c, 3) && variance == std::vector<float>(c, 4);
     }
 };
 
@@ -111,6 +84,40 @@ void call_that_fails(const Books &books, const char *what, const char *said) {
     expect(t.run() == HALNORM_OK, "the next call works");
 }
 
+// On the device, with a context.
+void gradients_that_work(const Books &books, void *stream) {
+    Gradients g;
+    g.config.cuda_stream = stream;
+    const int allocations = books.of("allocations");
+    expect(g.all(), "the backward pass");
+    expect(g.saved_mean == g.mean && books.of("copies") == 1, "saved_mean is copied on the device");
+    expect(books.of("reads") >= 2, "gamma is read, a piece at a time");
+    const int loads = books.of("loads");
+    expect(g.all() && books.of("loads") == loads, "its kernels are loaded once");
+    expect(books.of("allocations") == allocations, "no allocation by the backward pass");
+    expect(books.of("others") == 0, "nothing but the caller's stream in the backward pass");
+
+    g.gamma[150] = 0;
+    g.dgamma.assign(g.dgamma.size(), 7);
+    const int launches = books.of("launches");
+    expect_error(g.backward(), HALNORM_ERROR_PARAMETER, "args.gamma[150]: was 0");
+    expect(books.of("launches") == launches && g.dgamma == std::vector<float>(g.c, 7),
+           "nothing was done");
+}
+
+// Where gamma cannot be read, nobody knows whether it is 0.
+void unreadable_memory(const Books &books) {
+    int a_context = 0;
+    expect(reason().empty(), "supported");
+    books.call("cuCtxPushCurrent_v2", static_cast<void *>(&a_context));
+    Gradients g;
+    g.from_y = true;
+    expect_error(g.backward(), HALNORM_ERROR_KERNEL,
+                 "cuMemcpyDtoHAsync: CUDA_ERROR_ILLEGAL_ADDRESS");
+    unsetenv("FAKE_CUDA");
+    expect(g.backward() == HALNORM_OK, "the next call works");
+}
+
 void calls_that_work(const Books &books) {
     Training t = forced();
     expect(t.run() == HALNORM_OK, "host tensors");
@@ -128,11 +135,13 @@ void calls_that_work(const Books &books) {
     books.call("cuCtxPushCurrent_v2", static_cast<void *>(&a_context));
     on_device.config.cuda_stream = &a_stream;
     const int before = books.of("allocations");
+    books.expect_stream(&a_stream);
     expect(on_device.run() == HALNORM_OK, "device tensors");
     expect(books.of("allocations") == before && allocations > 0, "no allocation");
-    expect(books.stream() == &a_stream, "the caller's stream");
+    expect(books.of("others") == 0, "nothing but the caller's stream");
     expect(books.of("loads") > loads, "another context loads the kernels again");
     expect(books.of("contexts") == 1, "the caller's context stays");
+    gradients_that_work(books, &a_stream);
     on_device.config.variant = "generic";
     expect_error(on_device.run(), HALNORM_ERROR_DEVICE, "x.device");
 }
@@ -167,6 +176,8 @@ int main(int argc, char **argv) {
         call_that_fails(books, "cuModuleLoadData", "CUDA_ERROR_UNSUPPORTED_PTX_VERSION");
     else if (wrong == "a broken device")
         call_that_fails(books, "cuLaunchKernel", "CUDA_ERROR_LAUNCH_FAILED");
+    else if (wrong == "unreadable memory")
+        unreadable_memory(books);
     else
         expect(false, "known: " + wrong);
     return failures == 0 ? 0 : 1;
