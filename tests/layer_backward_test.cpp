@@ -586,6 +586,34 @@ TEST(LayerBackward, BeforeForwardIsRefused) {
     expect_refused(pass.backward_add(), HALNORM_ERROR_PARAMETER, {"before forward"});
 }
 
+TEST(LayerBackward, BelongsToItsForward) {
+    Pass<float> pass;
+    ASSERT_STATUS_OK(pass.forward());
+    expect_refused(pass.backward_add(), HALNORM_ERROR_PARAMETER, {"backward_add", "forward_add"});
+    ASSERT_STATUS_OK(pass.forward_add());
+    expect_refused(pass.backward(), HALNORM_ERROR_PARAMETER, {"backward", "forward_add"});
+    ASSERT_STATUS_OK(pass.backward_add());
+}
+
+TEST(LayerBackward, DyMayBeX) {
+    Pass<float> pass;
+    ASSERT_STATUS_OK(pass.forward());
+    ASSERT_STATUS_OK(pass.layer.backward(pass.view(pass.x), pass.view(pass.x), pass.view(pass.dx)));
+}
+
+TEST(LayerBackward, NoMemoryIsNotInPlace) {
+    BatchNormOptions options;
+    options.num_channels = 3;
+    options.act = HALNORM_ACT_RELU;
+    BatchNorm layer;
+    ASSERT_STATUS_OK(BatchNorm::create(options, &layer));
+    const halnorm_tensor none = halnorm::tensor(static_cast<float *>(nullptr), {0, 3});
+    ASSERT_STATUS_OK(layer.forward(none, none));
+    ASSERT_STATUS_OK(layer.backward(none, none, none));
+    ASSERT_STATUS_OK(layer.forward_add(none, none, none));
+    ASSERT_STATUS_OK(layer.backward_add(none, none, none, none, none));
+}
+
 TEST(LayerBackward, AnotherShapeThanOfTheForwardPassIsRefused) {
     Pass<float> pass;
     ASSERT_STATUS_OK(pass.forward());
