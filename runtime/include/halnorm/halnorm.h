@@ -266,7 +266,8 @@ typedef struct halnorm_backward_args {
 } halnorm_backward_args;
 
 /* Bytes of workspace for the same arguments (no data is read). Where neither dx nor dz is wanted,
- * all activations but none, relu, relu6, leaky_relu and hardsigmoid need room for g. */
+ * and in the first half below, a z and all activations but none, relu, relu6, leaky_relu and
+ * hardsigmoid need room for g. */
 halnorm_status halnorm_backward_workspace(const halnorm_config *config,
                                           const halnorm_backward_args *args, size_t *bytes);
 
