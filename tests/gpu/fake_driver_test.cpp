@@ -100,7 +100,7 @@ void gradients_that_work(const Books &books, void *stream) {
     g.gamma[150] = 0;
     g.dgamma.assign(g.dgamma.size(), 7);
     const int launches = books.of("launches");
-    expect_error(g.backward(), HALNORM_ERROR_PARAMETER, "args.gamma[150]: was 0");
+    expect_error(g.backward(), HALNORM_ERROR_PARAMETER, "args.gamma[150] (weight): was 0");
     expect(books.of("launches") == launches && g.dgamma == std::vector<float>(g.c, 7),
            "nothing was done");
 }
