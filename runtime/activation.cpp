@@ -47,6 +47,13 @@ void list_names(Failure &failure) {
 
 }  // namespace
 
+bool is_piecewise_linear(halnorm_activation activation) {
+    if (!known(activation))
+        return false;
+    const ActivationForm form = activations[activation].form;
+    return form == ActivationForm::clamp || form == ActivationForm::leaky_relu;
+}
+
 halnorm_status activation_scalars(const halnorm_config &config, ActivationScalars *scalars) {
     const halnorm_activation act = config.activation;
     if (!known(act)) {

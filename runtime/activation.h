@@ -8,4 +8,7 @@ namespace halnorm {
 // range.
 halnorm_status activation_scalars(const halnorm_config &config, ActivationScalars *scalars);
 
+// Whether the sums and dx contain its derivative: g = dy * act'(v) need not be made before.
+bool is_piecewise_linear(halnorm_activation activation);
+
 }  // namespace halnorm

@@ -1,5 +1,4 @@
 #include "backward.h"
-#include "parallel.h"
 
 namespace halnorm {
 namespace {
@@ -14,14 +13,14 @@ void channel_task(void *argument, int64_t index) {
         code = run_input_coefficients(call, slice.c, slice.channels);
     if (code == 0 && call.dx.data != nullptr)
         code = run_input_gradient(call, plan.apply_all(slice.c, slice.channels));
-    call.note(code);
+    call.code.note(code);
 }
 
 int backward(BackwardCall &call) {
     const Plan &plan = call.plan;
     if (call.reduces && plan.by_channel) {
         parallel_for(*plan.config, plan.elements(), plan.reduce_tasks(), channel_task, &call);
-        return call.code.load(std::memory_order_relaxed);
+        return call.code.get();
     }
     int code = 0;
     if (call.reduces) {

@@ -1,8 +1,7 @@
 // The backward passes as the public functions share them.
 #pragma once
 
-#include <atomic>
-
+#include "parallel.h"
 #include "stages.h"
 
 namespace halnorm {
@@ -29,7 +28,6 @@ struct BackwardCall {
     bool of_y;
     bool by_batch;              // dx depends on the sums
     bool reduces;               // the sums are wanted
-    int32_t activation;         // ActivationForm of activation_gradient
     GradientScalars activated;  // of dy
     GradientScalars scalars;    // of what the sums and dx read: g, or dy
 
@@ -42,13 +40,9 @@ struct BackwardCall {
     double count;     // elements per channel
     void *a, *b, *c;  // dx = a * g + b * d + c
     void *dgamma, *dbeta;
-    std::atomic<int> code{0};
+    TaskCode code{};
 
     const BackwardTensor &gradient() const { return g.data != nullptr ? g : dy; }
-    void note(int result) {
-        if (result != 0)
-            code.store(result, std::memory_order_relaxed);
-    }
 };
 
 // The stages; as in stages.h. Per-channel stages work on channels [c, c + channels).

@@ -1,5 +1,4 @@
 #include "backward.h"
-#include "parallel.h"
 
 namespace halnorm {
 namespace {
@@ -12,7 +11,7 @@ void map_task(void *argument, int64_t index) {
         code = run_activation_gradient(call, slice);
     if (code == 0 && call.dx.data != nullptr)
         code = run_input_gradient(call, slice);
-    call.note(code);
+    call.code.note(code);
 }
 
 }  // namespace
@@ -22,7 +21,7 @@ int map_gradients(BackwardCall &call) {
     const bool wanted = call.dx.data != nullptr || (call.dz.data != nullptr && !call.reduces);
     if (wanted && !plan.apply.empty())
         parallel_for(*plan.config, plan.elements(), plan.apply_tasks(), map_task, &call);
-    return call.code.load(std::memory_order_relaxed);
+    return call.code.get();
 }
 
 }  // namespace halnorm

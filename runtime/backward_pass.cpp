@@ -58,12 +58,6 @@ halnorm_status check_args(const halnorm_backward_args *args, const BackwardPart 
     return HALNORM_OK;
 }
 
-// Where activation_gradient is not needed: g = dy * act'(v) within the sums and dx.
-bool piecewise_linear(const ActivationScalars &a) {
-    const auto form = static_cast<ActivationForm>(a.form);
-    return form == ActivationForm::clamp || form == ActivationForm::leaky_relu;
-}
-
 GradientScalars gradient_of_dy() {
     return {static_cast<int32_t>(GradientForm::of_x), none, none, 0, 1, 1, true};
 }
@@ -138,7 +132,8 @@ halnorm_status check_gamma(const Plan &plan, halnorm_device device, const void *
                                                              find_zero<float>(values, count);
         if (zero >= 0) {
             return Failure(HALNORM_ERROR_PARAMETER)
-                   << "args.gamma[" << c + zero << "] (weight): was 0, should be another number where "
+                   << "args.gamma[" << c + zero
+                   << "] (weight): was 0, should be another number where "
                    << "args.y stands for args.x, which this channel of y does not tell";
         }
     }
@@ -160,10 +155,8 @@ halnorm_status make_pass(const halnorm_config *config, const halnorm_backward_ar
     pass->dx = results ? a.dx : nullptr;
     pass->dz = results ? a.dz : nullptr;
     // A configuration that is out of range is reported by make_plan.
-    ActivationScalars activation = {};
     pass->makes_g = a.x != nullptr && config != nullptr &&
-                    activation_scalars(*config, &activation) == HALNORM_OK &&
-                    (a.z != nullptr || !piecewise_linear(activation));
+                    (a.z != nullptr || !is_piecewise_linear(config->activation));
     const bool by_batch = a.saved_mean != nullptr;
     pass->reduces =
         part.part == BackwardPart::reduce ||
@@ -330,7 +323,6 @@ halnorm_status backward_pass(const halnorm_config *config, const halnorm_backwar
                       a.y != nullptr,
                       by_batch,
                       pass.reduces,
-                      plan.activation.form,
                       activated,
                       pass.makes_g ? gradient_of_dy() : activated,
                       at(at_gamma),

@@ -1,12 +1,11 @@
 #include "backward.h"
-#include "parallel.h"
 
 namespace halnorm {
 namespace {
 
 void sweep_task(void *argument, int64_t index) {
     BackwardCall &call = *static_cast<BackwardCall *>(argument);
-    call.note(reduce_task(call, call.plan.reduce_slice(index)));
+    call.code.note(reduce_task(call, call.plan.reduce_slice(index)));
 }
 
 }  // namespace
@@ -23,7 +22,7 @@ int reduce_task(const BackwardCall &call, const Slice &slice) {
 int reduce_gradients(BackwardCall &call) {
     const Plan &plan = call.plan;
     parallel_for(*plan.config, plan.elements(), plan.reduce_tasks(), sweep_task, &call);
-    const int code = call.code.load(std::memory_order_relaxed);
+    const int code = call.code.get();
     return code != 0 || plan.by_channel ? code : run_parameter_gradients(call, 0, plan.channels());
 }
 

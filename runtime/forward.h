@@ -1,8 +1,7 @@
 // The forward passes as the public functions share them.
 #pragma once
 
-#include <atomic>
-
+#include "parallel.h"
 #include "stages.h"
 
 namespace halnorm {
@@ -40,12 +39,8 @@ struct BatchCall {
     double count;
     BatchArrays batch;
     Coefficients coefficients;
-    std::atomic<int> code{0};
+    TaskCode code{};
 
-    void note(int result) {
-        if (result != 0)
-            code.store(result, std::memory_order_relaxed);
-    }
     int run_coefficients(int64_t c, int64_t channels) const {
         return run_batch_coefficients(plan, c, channels, count, batch, coefficients);
     }

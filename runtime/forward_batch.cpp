@@ -1,7 +1,6 @@
 // What the passes over batch statistics share.
 #include "forward.h"
 #include "gpu.h"
-#include "parallel.h"
 #include "status.h"
 
 namespace halnorm {
@@ -33,7 +32,7 @@ Pieces take_pieces(const Plan &plan, bool given_statistics, Workspace &workspace
 
 void normalize_task(void *argument, int64_t index) {
     BatchCall &call = *static_cast<BatchCall *>(argument);
-    call.note(
+    call.code.note(
         call.normalize(call.plan, call.tensors, call.plan.apply_slice(index), call.coefficients));
 }
 
@@ -64,7 +63,7 @@ int normalize_all(BatchCall &call) {
     const Plan &plan = call.plan;
     if (!plan.apply.empty())
         parallel_for(*plan.config, plan.elements(), plan.apply_tasks(), normalize_task, &call);
-    return call.code.load(std::memory_order_relaxed);
+    return call.code.get();
 }
 
 halnorm_status query_forward_batch(const halnorm_config *config, const halnorm_tensor *x,

@@ -1,8 +1,5 @@
-#include <atomic>
-
 #include "forward.h"
 #include "gpu.h"
-#include "parallel.h"
 #include "status.h"
 
 namespace halnorm {
@@ -27,15 +24,13 @@ struct Call {
     ForwardTensors tensors;
     Normalize normalize;
     const Coefficients &coefficients;
-    std::atomic<int> code{0};
+    TaskCode code{};
 };
 
 void normalize_task(void *argument, int64_t index) {
     Call &call = *static_cast<Call *>(argument);
-    const int code =
-        call.normalize(call.plan, call.tensors, call.plan.apply_slice(index), call.coefficients);
-    if (code != 0)
-        call.code.store(code, std::memory_order_relaxed);
+    call.code.note(
+        call.normalize(call.plan, call.tensors, call.plan.apply_slice(index), call.coefficients));
 }
 
 }  // namespace
@@ -81,7 +76,7 @@ halnorm_status forward_inference(const ForwardArguments &a, Normalize normalize)
         return device.end(code);
     Call call{plan, {at(at_x), at(at_y), at(at_z)}, normalize, p.coefficients};
     parallel_for(*a.config, plan.elements(), plan.apply_tasks(), normalize_task, &call);
-    return device.end(call.code.load(std::memory_order_relaxed));
+    return device.end(call.code.get());
 }
 
 }  // namespace halnorm

@@ -1,5 +1,4 @@
 #include "forward.h"
-#include "parallel.h"
 
 namespace halnorm {
 namespace {
@@ -16,7 +15,7 @@ void channel_task(void *argument, int64_t index) {
         code = call.normalize(plan, call.tensors, plan.apply_all(slice.c, slice.channels),
                               call.coefficients);
     }
-    call.note(code);
+    call.code.note(code);
 }
 
 }  // namespace
@@ -25,7 +24,7 @@ int reduce_and_normalize(BatchCall &call) {
     const Plan &plan = call.plan;
     if (plan.by_channel) {
         parallel_for(*plan.config, plan.elements(), plan.reduce_tasks(), channel_task, &call);
-        return call.code.load(std::memory_order_relaxed);
+        return call.code.get();
     }
     int code = reduce_all(plan, call.tensors.x, call.sums, call.moments);
     if (code == 0)

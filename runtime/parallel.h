@@ -2,6 +2,8 @@
 // or a plain loop.
 #pragma once
 
+#include <atomic>
+
 #include "halnorm/halnorm.h"
 
 namespace halnorm {
@@ -12,6 +14,19 @@ using Task = void (*)(void *argument, int64_t index);
 // stays on this thread.
 void parallel_for(const halnorm_config &config, int64_t elements, int64_t tasks, Task task,
                   void *argument);
+
+// What tasks that run side by side report: 0, or the code of one that failed.
+class TaskCode {
+public:
+    void note(int code) {
+        if (code != 0)
+            code_.store(code, std::memory_order_relaxed);
+    }
+    int get() const { return code_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<int> code_{0};
+};
 
 // Up to `threads` threads, this one included; 0 means all cores. Falls back to this thread alone
 // where the pool is busy with another call or no thread can be made.

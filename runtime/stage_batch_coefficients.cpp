@@ -15,16 +15,13 @@ int run_batch_coefficients(const Plan &plan, int64_t c, int64_t channels, double
     View<1> inv_std = view(HALNORM_FLOAT64, a.inv_std);
     View<1> center = view(dtype, coefficients.center), scale = view(dtype, coefficients.scale),
             offset = view(dtype, coefficients.offset);
-    const BatchCoefficientsRow &row =
-        row_of(plan, batch_coefficients_kernels, &GpuKernels::batch_coefficients);
-    const BatchCoefficientsKernel kernel = dtype == HALNORM_FLOAT64 ? row.f64 : row.f32;
     const double estimator =
         plan.config->moving_variance_estimator == HALNORM_VARIANCE_SAMPLE && count > 1 ? count - 1 :
                                                                                          count;
-    const int code = kernel(&mean, &m2, &gamma, &beta, &moving_mean, &moving_variance, count,
-                            plan.config->epsilon, plan.config->momentum, estimator,
-                            plan.activation.prescale, plan.activation.preshift, &inv_std,
-                            &moving_mean, &moving_variance, &center, &scale, &offset);
+    const int code = kernel_of(plan, batch_coefficients_kernels, &GpuKernels::batch_coefficients)(
+        &mean, &m2, &gamma, &beta, &moving_mean, &moving_variance, count, plan.config->epsilon,
+        plan.config->momentum, estimator, plan.activation.prescale, plan.activation.preshift,
+        &inv_std, &moving_mean, &moving_variance, &center, &scale, &offset);
     if (code == 0)
         repeat_folds(plan, coefficients);
     return code;

@@ -2,10 +2,7 @@
 #include "buffers.h"
 
 namespace halnorm {
-namespace {
-
-template<typename T>
-int gradient_sums(const BackwardCall &call, GradientSumsKernel<T> kernel, const Slice &slice) {
+int run_gradient_sums(const BackwardCall &call, const Slice &slice) {
     const Plan &plan = call.plan;
     const BackwardTensor &gradient = call.gradient();
     // Blocks count from the first row, so kernels are shown all rows.
@@ -20,20 +17,16 @@ int gradient_sums(const BackwardCall &call, GradientSumsKernel<T> kernel, const 
     };
     View<2> sum1 = sums(call.sums.sum1), sum2 = sums(call.sums.sum2);
     const GradientScalars &s = call.scalars;
-    return kernel(&x, &dy, &c.center, &c.scale, &c.offset, s.form, static_cast<T>(s.lower),
-                  static_cast<T>(s.upper), static_cast<T>(s.below), static_cast<T>(s.inverse),
-                  static_cast<int32_t>(plan.block_n), static_cast<int32_t>(plan.chunk_s),
-                  static_cast<int32_t>(plan.chunk_n), &sum1, &sum2);
-}
-
-}  // namespace
-
-int run_gradient_sums(const BackwardCall &call, const Slice &slice) {
-    const Plan &plan = call.plan;
-    const GradientSumsRow &row = row_of(plan, gradient_sums_kernels, &GpuKernels::gradient_sums);
-    const KernelLayout layout = plan.reduce.layout;
-    return plan.dtype == HALNORM_FLOAT64 ? gradient_sums<double>(call, row.f64[layout], slice) :
-                                           gradient_sums<float>(call, row.f32[layout], slice);
+    return with_kernel(plan, plan.reduce.layout, gradient_sums_kernels, &GpuKernels::gradient_sums,
+                       [&](auto kernel, auto type) {
+                           using T = decltype(type);
+                           return kernel(&x, &dy, &c.center, &c.scale, &c.offset, s.form,
+                                         static_cast<T>(s.lower), static_cast<T>(s.upper),
+                                         static_cast<T>(s.below), static_cast<T>(s.inverse),
+                                         static_cast<int32_t>(plan.block_n),
+                                         static_cast<int32_t>(plan.chunk_s),
+                                         static_cast<int32_t>(plan.chunk_n), &sum1, &sum2);
+                       });
 }
 
 int run_parameter_gradients(const BackwardCall &call, int64_t c, int64_t channels) {
@@ -48,9 +41,7 @@ int run_parameter_gradients(const BackwardCall &call, int64_t c, int64_t channel
     View<2> sum1 = sums(call.sums.sum1), sum2 = sums(call.sums.sum2);
     View<1> factor = view(call.factor), rest = view(call.rest);
     View<1> sum_g = view(call.sum_g), sum_g_xhat = view(call.sum_g_xhat);
-    const ParameterGradientsRow &row =
-        row_of(plan, parameter_gradients_kernels, &GpuKernels::parameter_gradients);
-    return (plan.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)(
+    return kernel_of(plan, parameter_gradients_kernels, &GpuKernels::parameter_gradients)(
         &sum1, &sum2, &factor, &rest, static_cast<int32_t>(plan.channels()),
         static_cast<int32_t>(plan.reduce.fold), call.scalars.slope, &sum_g, &sum_g_xhat);
 }

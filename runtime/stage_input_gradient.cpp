@@ -3,10 +3,7 @@
 #include "buffers.h"
 
 namespace halnorm {
-namespace {
-
-template<typename T>
-int input_gradient(const BackwardCall &call, InputGradientKernel<T> kernel, const Slice &slice) {
+int run_input_gradient(const BackwardCall &call, const Slice &slice) {
     const Plan &plan = call.plan;
     const auto view = [&](const BackwardTensor &t) {
         return tensor_view(plan, plan.apply, t.index, t.data, slice);
@@ -17,19 +14,14 @@ int input_gradient(const BackwardCall &call, InputGradientKernel<T> kernel, cons
     const GradientScalars &s = call.scalars;
     const bool scaled = s.neutral && !call.by_batch;
     const int32_t form = scaled ? static_cast<int32_t>(GradientForm::none) : s.form;
-    return kernel(&x, &dy, &k.center, &k.scale, &k.offset, &abc.center, &abc.scale, &abc.offset,
-                  form, static_cast<T>(s.lower), static_cast<T>(s.upper), static_cast<T>(s.below),
-                  static_cast<T>(s.inverse), call.by_batch, &dx);
-}
-
-}  // namespace
-
-int run_input_gradient(const BackwardCall &call, const Slice &slice) {
-    const Plan &plan = call.plan;
-    const InputGradientRow &row = row_of(plan, input_gradient_kernels, &GpuKernels::input_gradient);
-    const KernelLayout layout = plan.apply.layout;
-    return plan.dtype == HALNORM_FLOAT64 ? input_gradient<double>(call, row.f64[layout], slice) :
-                                           input_gradient<float>(call, row.f32[layout], slice);
+    return with_kernel(plan, plan.apply.layout, input_gradient_kernels, &GpuKernels::input_gradient,
+                       [&](auto kernel, auto type) {
+                           using T = decltype(type);
+                           return kernel(&x, &dy, &k.center, &k.scale, &k.offset, &abc.center,
+                                         &abc.scale, &abc.offset, form, static_cast<T>(s.lower),
+                                         static_cast<T>(s.upper), static_cast<T>(s.below),
+                                         static_cast<T>(s.inverse), call.by_batch, &dx);
+                       });
 }
 
 int run_input_coefficients(const BackwardCall &call, int64_t c, int64_t channels) {
@@ -45,9 +37,7 @@ int run_input_coefficients(const BackwardCall &call, int64_t c, int64_t channels
     View<1> a = view(plan.dtype, call.a), b = view(plan.dtype, call.b),
             k = view(plan.dtype, call.c);
     View<1> dgamma = view(plan.dtype, call.dgamma), dbeta = view(plan.dtype, call.dbeta);
-    const InputCoefficientsRow &row =
-        row_of(plan, input_coefficients_kernels, &GpuKernels::input_coefficients);
-    const int code = (plan.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)(
+    const int code = kernel_of(plan, input_coefficients_kernels, &GpuKernels::input_coefficients)(
         &sum_g, &sum_g_xhat, &inv_std, &factor, &rest, &gamma, call.count, call.scalars.slope, &a,
         &b, &k, &dgamma, &dbeta);
     if (code == 0)

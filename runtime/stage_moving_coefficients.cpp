@@ -12,12 +12,9 @@ int run_moving_coefficients(const Plan &plan, const void *gamma, const void *bet
             variance = view(moving_variance);
     View<1> center = view(coefficients.center), scale = view(coefficients.scale),
             offset = view(coefficients.offset);
-    const MovingCoefficientsRow &row =
-        row_of(plan, moving_coefficients_kernels, &GpuKernels::moving_coefficients);
-    const MovingCoefficientsKernel kernel = plan.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32;
-    const int code =
-        kernel(&g, &b, &mean, &variance, plan.config->epsilon, plan.activation.prescale,
-               plan.activation.preshift, &center, &scale, &offset);
+    const int code = kernel_of(plan, moving_coefficients_kernels, &GpuKernels::moving_coefficients)(
+        &g, &b, &mean, &variance, plan.config->epsilon, plan.activation.prescale,
+        plan.activation.preshift, &center, &scale, &offset);
     if (code == 0)
         repeat_folds(plan, coefficients);
     return code;

@@ -1,5 +1,3 @@
-#include <atomic>
-
 #include "buffers.h"
 #include "parallel.h"
 #include "stages.h"
@@ -25,20 +23,20 @@ struct Blocks {
 
 int run_shift(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums) {
     Blocks b(plan, x, slice, sums);
-    const ShiftRow &row = row_of(plan, shift_kernels, &GpuKernels::shift);
-    const ShiftKernel kernel =
-        (plan.reduce.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)[plan.reduce.layout];
-    return kernel(&b.in, static_cast<int32_t>(plan.block_n), &b.shift);
+    return with_kernel(plan, plan.reduce.layout, shift_kernels, &GpuKernels::shift,
+                       [&](auto kernel, auto) {
+                           return kernel(&b.in, static_cast<int32_t>(plan.block_n), &b.shift);
+                       });
 }
 
 int run_sums(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums) {
     Blocks b(plan, x, slice, sums);
-    const SumsRow &row = row_of(plan, sums_kernels, &GpuKernels::sums);
-    const SumsKernel kernel =
-        (plan.reduce.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)[plan.reduce.layout];
-    return kernel(&b.in, &b.shift, static_cast<int32_t>(plan.block_n),
-                  static_cast<int32_t>(plan.chunk_s), static_cast<int32_t>(plan.chunk_n), &b.sum1,
-                  &b.sum2);
+    return with_kernel(plan, plan.reduce.layout, sums_kernels, &GpuKernels::sums,
+                       [&](auto kernel, auto) {
+                           return kernel(&b.in, &b.shift, static_cast<int32_t>(plan.block_n),
+                                         static_cast<int32_t>(plan.chunk_s),
+                                         static_cast<int32_t>(plan.chunk_n), &b.sum1, &b.sum2);
+                       });
 }
 
 int run_merge(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &sums,
@@ -52,12 +50,11 @@ int run_merge(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &s
     View<1> mean = array_view(plan, HALNORM_FLOAT64, moments.mean, c, channels);
     View<1> m2 = array_view(plan, HALNORM_FLOAT64, moments.m2, c, channels);
     View<1> excess = array_view(plan, HALNORM_FLOAT64, moments.excess, c, channels);
-    const MergeRow &row = row_of(plan, merge_kernels, &GpuKernels::merge);
-    const MergeKernel kernel = plan.reduce.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32;
-    return kernel(&shift, &sum1, &sum2, static_cast<int32_t>(plan.reduce.s.extent),
-                  static_cast<int32_t>(plan.reduce.n.extent), static_cast<int32_t>(plan.block_n),
-                  static_cast<int32_t>(plan.channels()), static_cast<int32_t>(plan.reduce.fold),
-                  static_cast<double>(plan.count()), &mean, &m2, &excess);
+    return kernel_of(plan, merge_kernels, &GpuKernels::merge)(
+        &shift, &sum1, &sum2, static_cast<int32_t>(plan.reduce.s.extent),
+        static_cast<int32_t>(plan.reduce.n.extent), static_cast<int32_t>(plan.block_n),
+        static_cast<int32_t>(plan.channels()), static_cast<int32_t>(plan.reduce.fold),
+        static_cast<double>(plan.count()), &mean, &m2, &excess);
 }
 
 template<typename T>
@@ -94,7 +91,7 @@ struct Sweep {
     const void *x;
     const SumsArrays &sums;
     bool with_shift;
-    std::atomic<int> code{0};
+    TaskCode code{};
 };
 
 void sweep_task(void *argument, int64_t index) {
@@ -103,14 +100,13 @@ void sweep_task(void *argument, int64_t index) {
     int code = sweep.with_shift ? run_shift(sweep.plan, sweep.x, slice, sweep.sums) : 0;
     if (code == 0)
         code = run_sums(sweep.plan, sweep.x, slice, sweep.sums);
-    if (code != 0)
-        sweep.code.store(code, std::memory_order_relaxed);
+    sweep.code.note(code);
 }
 
 int sweep_all(const Plan &plan, const void *x, const SumsArrays &sums, bool with_shift) {
     Sweep sweep{plan, x, sums, with_shift};
     parallel_for(*plan.config, plan.elements(), plan.reduce_tasks(), sweep_task, &sweep);
-    return sweep.code.load(std::memory_order_relaxed);
+    return sweep.code.get();
 }
 
 }  // namespace

@@ -11,9 +11,7 @@ int run_moving_statistics(const BackwardCall &call) {
     View<1> moving_mean = view(plan.dtype, call.moving_mean),
             moving_variance = view(plan.dtype, call.moving_variance);
     View<1> mean = view(HALNORM_FLOAT64, call.mean), inv_std = view(HALNORM_FLOAT64, call.inv_std);
-    const MovingStatisticsRow &row =
-        row_of(plan, moving_statistics_kernels, &GpuKernels::moving_statistics);
-    return (plan.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)(
+    return kernel_of(plan, moving_statistics_kernels, &GpuKernels::moving_statistics)(
         &moving_mean, &moving_variance, plan.config->epsilon, &mean, &inv_std);
 }
 
@@ -27,9 +25,7 @@ int run_saved_coefficients(const BackwardCall &call) {
     View<1> gamma = view(plan.dtype, call.gamma), beta = view(plan.dtype, call.beta);
     CoefficientViews c(plan, call.coefficients, all);
     View<1> factor = view(HALNORM_FLOAT64, call.factor), rest = view(HALNORM_FLOAT64, call.rest);
-    const SavedCoefficientsRow &row =
-        row_of(plan, saved_coefficients_kernels, &GpuKernels::saved_coefficients);
-    const int code = (plan.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32)(
+    const int code = kernel_of(plan, saved_coefficients_kernels, &GpuKernels::saved_coefficients)(
         &mean, &inv_std, &gamma, &beta, plan.activation.prescale, plan.activation.preshift,
         call.of_y, &c.center, &c.scale, &c.offset, &factor, &rest);
     if (code == 0)

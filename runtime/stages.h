@@ -14,6 +14,23 @@ const Row &row_of(const Plan &plan, const Row *cpu, const Row *GpuKernels::*gpu)
     return (plan.device == VariantDevice::cpu ? cpu : enabled_gpu_kernels()->*gpu)[plan.variant];
 }
 
+// The kernel of the plan's variant and dtype in the table of a per-channel stage.
+template<typename Kernel>
+Kernel kernel_of(const Plan &plan, const ChannelRow<Kernel> *cpu,
+                 const ChannelRow<Kernel> *GpuKernels::*gpu) {
+    const ChannelRow<Kernel> &row = row_of(plan, cpu, gpu);
+    return plan.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32;
+}
+
+// call(kernel, T()) with that of a stage over tensors, T being the data's type.
+template<typename Row, typename Call>
+int with_kernel(const Plan &plan, KernelLayout layout, const Row *cpu, const Row *GpuKernels::*gpu,
+                Call call) {
+    const Row &row = row_of(plan, cpu, gpu);
+    return plan.dtype == HALNORM_FLOAT64 ? call(row.f64[layout], double()) :
+                                           call(row.f32[layout], float());
+}
+
 // Per-channel arrays between the stages; x's dtype where void. Sums are per folded channel and
 // block.
 struct SumsArrays {

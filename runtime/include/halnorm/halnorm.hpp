@@ -47,9 +47,8 @@ public:
     // itself only with options.in_place.
     Status forward(const InputTensor &x, const halnorm_tensor &y) {
         return with_workspace([&](Workspace &workspace) {
-            const Status status = uses_batch_statistics() ?
-                                      forward_batch(x.view, nullptr, y, workspace) :
-                                      infer(x, y, workspace);
+            const Status status = uses_batch_statistics() ? normalize_batch(x.view, y, workspace) :
+                                                            infer(x, y, workspace);
             if (status.ok())
                 remember(x.view, nullptr, y);
             return status;
@@ -63,7 +62,7 @@ public:
     Status forward_add(const InputTensor &x, const InputTensor &z, const halnorm_tensor &y) {
         return with_workspace([&](Workspace &workspace) {
             const Status status = uses_batch_statistics() ?
-                                      forward_batch(x.view, &z.view, y, workspace) :
+                                      normalize_batch_add(x.view, z.view, y, workspace) :
                                       infer_add(x.view, z.view, y, workspace);
             if (status.ok())
                 remember(x.view, &z.view, y);
@@ -250,14 +249,27 @@ private:
     static Status register_names(const BatchNormOptions &options, const State *replaced,
                                  State *state);
     Status check(const halnorm_tensor &x, const halnorm_tensor &y) const;
-    Status forward_batch(const halnorm_tensor &x, const halnorm_tensor *z, const halnorm_tensor &y,
-                         Workspace &workspace);
+    template<typename Call>
+    Status forward_batch(const halnorm_tensor &x, Workspace &workspace, Call call);
+    // Apart from those with an addend, so that a program carries the kernels that it calls.
+    Status normalize_batch(const halnorm_tensor &x, const halnorm_tensor &y, Workspace &workspace);
+    Status normalize_batch_add(const halnorm_tensor &x, const halnorm_tensor &z,
+                               const halnorm_tensor &y, Workspace &workspace);
     Status infer_add(const halnorm_tensor &x, const halnorm_tensor &z, const halnorm_tensor &y,
                      Workspace &workspace) const;
     Status backward(const halnorm_tensor &saved, const halnorm_tensor *z, const halnorm_tensor &dy,
                     const halnorm_tensor *dx, const halnorm_tensor *dz);
     void remember(const halnorm_tensor &x, const halnorm_tensor *z, const halnorm_tensor &y);
     Status check_memory(const halnorm_tensor &x) const;
+    // Asks for the size of the workspace, makes room, calls.
+    template<typename Query, typename Call>
+    static Status run(Workspace &workspace, Query query, Call call) {
+        size_t bytes = 0;
+        Status status = of(query(&bytes));
+        if (status.ok())
+            status = workspace.reserve(bytes);
+        return status.ok() ? of(call(workspace.data(), workspace.size())) : status;
+    }
     // Lends the layer's workspace to one call at a time, and a passing one to the others.
     template<typename Call>
     Status with_workspace(Call call) {
@@ -524,45 +536,49 @@ inline Status BatchNorm::check(const halnorm_tensor &x, const halnorm_tensor &y)
 
 inline Status BatchNorm::infer(const InputTensor &x, const halnorm_tensor &y,
                                Workspace &workspace) const {
-    Status status = check(x.view, y);
+    const Status status = check(x.view, y);
     if (!status.ok())
         return status;
     const State &s = *state_;
-    size_t bytes = 0;
-    status = of(halnorm_forward_inference_workspace(&s.config, &x.view, &bytes));
-    if (status.ok())
-        status = workspace.reserve(bytes);
-    if (!status.ok())
-        return status;
-    return of(halnorm_forward_inference(&s.config, &x.view, s.vectors[0], s.vectors[1],
-                                        s.vectors[2], s.vectors[3], &y, workspace.data(),
-                                        workspace.size()));
+    return run(
+        workspace,
+        [&](size_t *bytes) {
+            return halnorm_forward_inference_workspace(&s.config, &x.view, bytes);
+        },
+        [&](void *memory, size_t bytes) {
+            return halnorm_forward_inference(&s.config, &x.view, s.vectors[0], s.vectors[1],
+                                             s.vectors[2], s.vectors[3], &y, memory, bytes);
+        });
 }
 
-inline Status BatchNorm::forward_batch(const halnorm_tensor &x, const halnorm_tensor *z,
-                                       const halnorm_tensor &y, Workspace &workspace) {
+inline Status BatchNorm::infer_add(const halnorm_tensor &x, const halnorm_tensor &z,
+                                   const halnorm_tensor &y, Workspace &workspace) const {
     Status status = check(x, y);
-    if (status.ok() && z != nullptr)
-        status = check(*z, y);
+    if (status.ok())
+        status = check(z, y);
     if (!status.ok())
         return status;
+    const State &s = *state_;
+    return run(
+        workspace,
+        [&](size_t *bytes) { return halnorm_forward_inference_workspace(&s.config, &x, bytes); },
+        [&](void *memory, size_t bytes) {
+            return halnorm_forward_inference_add(&s.config, &x, &z, s.vectors[0], s.vectors[1],
+                                                 s.vectors[2], s.vectors[3], &y, memory, bytes);
+        });
+}
+
+// Over batch statistics, by call(config, memory, bytes), and what a success changes.
+template<typename Call>
+Status BatchNorm::forward_batch(const halnorm_tensor &x, Workspace &workspace, Call call) {
     State &s = *state_;
     halnorm_config config = s.config;
     if (s.cumulative_average)
         config.momentum = 1 - 1 / (static_cast<double>(s.batches) + 1);
-    size_t bytes = 0;
-    status = of(halnorm_forward_training_workspace(&config, &x, &bytes));
-    if (status.ok())
-        status = workspace.reserve(bytes);
-    if (!status.ok())
-        return status;
-    status = of(z == nullptr ?
-                    halnorm_forward_training(&config, &x, s.vectors[0], s.vectors[1], s.vectors[2],
-                                             s.vectors[3], &y, s.saved_mean, s.saved_inv_std,
-                                             workspace.data(), workspace.size()) :
-                    halnorm_forward_training_add(
-                        &config, &x, z, s.vectors[0], s.vectors[1], s.vectors[2], s.vectors[3], &y,
-                        s.saved_mean, s.saved_inv_std, workspace.data(), workspace.size()));
+    const Status status = run(
+        workspace,
+        [&](size_t *bytes) { return halnorm_forward_training_workspace(&config, &x, bytes); },
+        [&](void *memory, size_t bytes) { return call(config, memory, bytes); });
     if (!status.ok())
         return status;
     s.has_saved = true;
@@ -575,23 +591,34 @@ inline Status BatchNorm::forward_batch(const halnorm_tensor &x, const halnorm_te
     return status;
 }
 
-inline Status BatchNorm::infer_add(const halnorm_tensor &x, const halnorm_tensor &z,
-                                   const halnorm_tensor &y, Workspace &workspace) const {
+inline Status BatchNorm::normalize_batch(const halnorm_tensor &x, const halnorm_tensor &y,
+                                         Workspace &workspace) {
+    const Status status = check(x, y);
+    if (!status.ok())
+        return status;
+    State &s = *state_;
+    return forward_batch(
+        x, workspace, [&](const halnorm_config &config, void *memory, size_t bytes) {
+            return halnorm_forward_training(&config, &x, s.vectors[0], s.vectors[1], s.vectors[2],
+                                            s.vectors[3], &y, s.saved_mean, s.saved_inv_std, memory,
+                                            bytes);
+        });
+}
+
+inline Status BatchNorm::normalize_batch_add(const halnorm_tensor &x, const halnorm_tensor &z,
+                                             const halnorm_tensor &y, Workspace &workspace) {
     Status status = check(x, y);
     if (status.ok())
         status = check(z, y);
     if (!status.ok())
         return status;
-    const State &s = *state_;
-    size_t bytes = 0;
-    status = of(halnorm_forward_inference_workspace(&s.config, &x, &bytes));
-    if (status.ok())
-        status = workspace.reserve(bytes);
-    if (!status.ok())
-        return status;
-    return of(halnorm_forward_inference_add(&s.config, &x, &z, s.vectors[0], s.vectors[1],
-                                            s.vectors[2], s.vectors[3], &y, workspace.data(),
-                                            workspace.size()));
+    State &s = *state_;
+    return forward_batch(
+        x, workspace, [&](const halnorm_config &config, void *memory, size_t bytes) {
+            return halnorm_forward_training_add(&config, &x, &z, s.vectors[0], s.vectors[1],
+                                                s.vectors[2], s.vectors[3], &y, s.saved_mean,
+                                                s.saved_inv_std, memory, bytes);
+        });
 }
 
 inline void BatchNorm::remember(const halnorm_tensor &x, const halnorm_tensor *z,
@@ -658,14 +685,12 @@ inline Status BatchNorm::backward(const halnorm_tensor &saved, const halnorm_ten
     args.dgamma = gradient(0).data != nullptr ? s.gradients[0] : nullptr;
     args.dbeta = gradient(1).data != nullptr ? s.gradients[1] : nullptr;
     return with_workspace([&](Workspace &workspace) {
-        size_t bytes = 0;
-        status = of(halnorm_backward_workspace(&s.config, &args, &bytes));
-        if (status.ok())
-            status = workspace.reserve(bytes);
-        if (status.ok()) {
-            status = of(halnorm_backward(&s.config, &args, workspace.data(), workspace.size()));
-        }
-        return status;
+        return run(
+            workspace,
+            [&](size_t *bytes) { return halnorm_backward_workspace(&s.config, &args, bytes); },
+            [&](void *memory, size_t bytes) {
+                return halnorm_backward(&s.config, &args, memory, bytes);
+            });
     });
 }
 
