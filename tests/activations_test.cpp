@@ -18,29 +18,22 @@ class Activations : public VariantTest {
 protected:
     template<typename Body>
     void for_each_setting(Body body) {
-        for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
-            for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
-                for (int k = 0; k < HALNORM_ACT_COUNT; k++) {
-                    Case s;
-                    s.variant = GetParam();
-                    s.pipeline = Pipeline::inference;
-                    s.layout = layout;
-                    s.dtype = dtype;
-                    s.activation = static_cast<halnorm_activation>(k);
-                    body(s);
-                }
+        Case k;
+        k.variant = GetParam();
+        k.pipeline = Pipeline::inference;
+        for_each_layout_and_dtype(k, [&](Case s) {
+            for (int a = 0; a < HALNORM_ACT_COUNT; a++) {
+                s.activation = static_cast<halnorm_activation>(a);
+                body(s);
             }
-        }
+        });
     }
 
     // Applies the activation to values, one channel in NCHW; in NHWC 16 channels, the last row
     // filled up with zeros.
     static std::vector<double> apply(Case s, std::vector<double> values) {
         const size_t size = values.size();
-        s.c = s.layout == HALNORM_NCHW ? 1 : 16;
-        values.resize((size + 15) / 16 * 16, 0);
-        s.n = 1;
-        s.s = static_cast<int64_t>(values.size()) / s.c;
+        s.take_row(&values);
         s.epsilon = 0;
         s.gamma = s.beta = false;
         Call call(s);

@@ -28,27 +28,23 @@ protected:
         const int64_t shapes[][3] = {
             {8, 64, 300}, {3, 3, 30000}, {2, 1, 100001}, {33, 65, 49}, {1024, 100, 1}};
         int turn = 0;
-        for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
-            for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
-                for (const auto &shape : shapes) {
-                    BackwardCase k;
-                    k.variant = GetParam();
-                    k.layout = layout;
-                    k.dtype = dtype;
-                    k.n = shape[0], k.c = shape[1], k.s = shape[2];
-                    k.rank = k.s == 1 ? 2 : 3;
-                    k.batch = turn % 3 != 2;
-                    k.activation = turn % 2 == 0 ? HALNORM_ACT_RELU : HALNORM_ACT_SILU;
-                    k.add = k.dz = turn % 4 == 3;
+        BackwardCase any;
+        any.variant = GetParam();
+        for_each_layout_and_dtype(any, [&](BackwardCase k) {
+            for (const auto &shape : shapes) {
+                k.take_shape(shape, 3);
+                k.batch = turn % 3 != 2;
+                k.activation = turn % 2 == 0 ? HALNORM_ACT_RELU : HALNORM_ACT_SILU;
+                k.dx = true;
+                k.add = k.dz = turn % 4 == 3;
+                body(k);
+                k.activation = HALNORM_ACT_TANH;  // the sums alone, with room for g
+                k.dx = k.dz = k.add = false;
+                if (turn % 2 == 0)
                     body(k);
-                    k.activation = HALNORM_ACT_TANH;  // the sums alone, with room for g
-                    k.dx = k.dz = k.add = false;
-                    if (turn % 2 == 0)
-                        body(k);
-                    turn++;
-                }
+                turn++;
             }
-        }
+        });
     }
 };
 
@@ -110,31 +106,26 @@ TEST_P(SameBitsBackward, in_the_memory_of_dy) {
 
 TEST_P(SameBitsBackward, in_the_memory_of_dy_with_tails_and_activations) {
     const int64_t shapes[][3] = {{3, 17, 67}, {2, 3, 1025}, {33, 257, 1}, {1, 64, 5}};
-    for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
-        for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
-            for (const auto &shape : shapes) {
-                for (int a = 0; a < HALNORM_ACT_COUNT; a++) {
-                    BackwardCase k;
-                    k.variant = GetParam();
-                    k.layout = layout;
-                    k.dtype = dtype;
-                    k.n = shape[0], k.c = shape[1], k.s = shape[2];
-                    k.rank = k.s == 1 ? 2 : 4;
-                    k.activation = static_cast<halnorm_activation>(a);
-                    for (int option = 0; option < 3; option++) {
-                        k.batch = option != 1;
-                        k.add = k.dz = option == 2;
-                        k.over = Over::nothing;
-                        const std::vector<unsigned char> separate = run(k);
-                        k.over = Over::dx;
+    for (const auto &shape : shapes) {
+        for (int a = 0; a < HALNORM_ACT_COUNT; a++) {
+            BackwardCase any;
+            any.variant = GetParam();
+            any.take_shape(shape, 4);
+            any.activation = static_cast<halnorm_activation>(a);
+            for_each_layout_and_dtype(any, [](BackwardCase k) {
+                for (int option = 0; option < 3; option++) {
+                    k.batch = option != 1;
+                    k.add = k.dz = option == 2;
+                    k.over = Over::nothing;
+                    const std::vector<unsigned char> separate = run(k);
+                    k.over = Over::dx;
+                    EXPECT_TRUE(run(k) == separate) << k.describe();
+                    if (k.dz) {
+                        k.over = Over::dz;
                         EXPECT_TRUE(run(k) == separate) << k.describe();
-                        if (k.dz) {
-                            k.over = Over::dz;
-                            EXPECT_TRUE(run(k) == separate) << k.describe();
-                        }
                     }
                 }
-            }
+            });
         }
     }
 }

@@ -133,10 +133,6 @@ protected:
         RecordProperty("calls", std::to_string(turn));
     }
 
-    static int failures() {
-        return testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count();
-    }
-
     std::vector<Choice> all_;
 };
 

@@ -37,19 +37,12 @@ protected:
         const int64_t shapes[][3] = {
             {8, 64, 784}, {3, 3, 40000}, {2, 1, 150001}, {33, 257, 49}, {4096, 100, 1}};
         for (Pipeline pipeline : pipelines) {
-            for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
-                for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
-                    for (const auto &shape : shapes) {
-                        Case k;
-                        k.variant = GetParam();
-                        k.pipeline = pipeline;
-                        k.layout = layout;
-                        k.dtype = dtype;
-                        k.n = shape[0], k.c = shape[1], k.s = shape[2];
-                        k.rank = k.s == 1 ? 2 : 3;
-                        body(k);
-                    }
-                }
+            for (const auto &shape : shapes) {
+                Case k;
+                k.variant = GetParam();
+                k.pipeline = pipeline;
+                k.take_shape(shape, 3);
+                for_each_layout_and_dtype(k, body);
             }
         }
     }
@@ -101,23 +94,18 @@ TEST_P(SameBits, in_place_with_tails_and_activations) {
     const int64_t shapes[][3] = {{3, 17, 67},  {9, 7, 49}, {2, 3, 1025},
                                  {33, 257, 1}, {5, 10, 1}, {1, 64, 5}};
     for (Pipeline pipeline : {Pipeline::inference, Pipeline::training}) {
-        for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
-            for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
-                for (const auto &shape : shapes) {
-                    for (int a = 0; a < HALNORM_ACT_COUNT; a++) {
-                        Case k;
-                        k.variant = GetParam();
-                        k.pipeline = pipeline;
-                        k.layout = layout;
-                        k.dtype = dtype;
-                        k.n = shape[0], k.c = shape[1], k.s = shape[2];
-                        k.rank = k.s == 1 ? 2 : 4;
-                        k.activation = static_cast<halnorm_activation>(a);
-                        const Bits out_of_place = run(k);
-                        k.in_place = true;
-                        EXPECT_TRUE(run(k) == out_of_place) << k.describe();
-                    }
-                }
+        for (const auto &shape : shapes) {
+            for (int a = 0; a < HALNORM_ACT_COUNT; a++) {
+                Case k;
+                k.variant = GetParam();
+                k.pipeline = pipeline;
+                k.take_shape(shape, 4);
+                k.activation = static_cast<halnorm_activation>(a);
+                for_each_layout_and_dtype(k, [](Case c) {
+                    const Bits out_of_place = run(c);
+                    c.in_place = true;
+                    EXPECT_TRUE(run(c) == out_of_place) << c.describe();
+                });
             }
         }
     }
@@ -127,28 +115,23 @@ TEST_P(SameBits, in_place_with_a_second_addend) {
     const int64_t shapes[][3] = {{3, 17, 67}, {2, 3, 1025}, {33, 257, 1}, {8, 64, 400}};
     size_t turn = 0;
     for (Pipeline pipeline : {Pipeline::inference, Pipeline::training}) {
-        for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
-            for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
-                for (const auto &shape : shapes) {
-                    Case k;
-                    k.variant = GetParam();
-                    k.pipeline = pipeline;
-                    k.layout = layout;
-                    k.dtype = dtype;
-                    k.n = shape[0], k.c = shape[1], k.s = shape[2];
-                    k.rank = k.s == 1 ? 2 : 4;
-                    k.activation = static_cast<halnorm_activation>(turn++ % HALNORM_ACT_COUNT);
-                    k.add = true;
-                    const Bits separate = run(k);
-                    k.threads = 3;
-                    EXPECT_TRUE(run(k) == separate) << k.describe();
-                    k.in_place = true;
-                    EXPECT_TRUE(run(k) == separate) << k.describe();
-                    k.in_place = false;
-                    k.over_z = true;
-                    EXPECT_TRUE(run(k) == separate) << k.describe();
-                }
-            }
+        for (const auto &shape : shapes) {
+            Case k;
+            k.variant = GetParam();
+            k.pipeline = pipeline;
+            k.take_shape(shape, 4);
+            k.add = true;
+            for_each_layout_and_dtype(k, [&](Case c) {
+                c.activation = static_cast<halnorm_activation>(turn++ % HALNORM_ACT_COUNT);
+                const Bits separate = run(c);
+                c.threads = 3;
+                EXPECT_TRUE(run(c) == separate) << c.describe();
+                c.in_place = true;
+                EXPECT_TRUE(run(c) == separate) << c.describe();
+                c.in_place = false;
+                c.over_z = true;
+                EXPECT_TRUE(run(c) == separate) << c.describe();
+            });
         }
     }
 }

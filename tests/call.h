@@ -38,7 +38,33 @@ struct Setting {
     halnorm_config config() const;
     double alpha_value() const;
     std::string describe() const;
+
+    // n, c and s; rank 2 where there is one pixel, else `spatial_rank`.
+    void take_shape(const int64_t (&shape)[3], int spatial_rank) {
+        n = shape[0], c = shape[1], s = shape[2];
+        rank = s == 1 ? 2 : spatial_rank;
+    }
+    // A shape that holds so many values, of one channel in NCHW and of 16 in NHWC; those that fill
+    // up the last row are 0.
+    void take_row(std::vector<double> *values) {
+        c = layout == HALNORM_NCHW ? 1 : 16;
+        values->resize((values->size() + 15) / 16 * 16, 0);
+        n = 1;
+        s = static_cast<int64_t>(values->size()) / c;
+    }
 };
+
+// body(k) with each layout and dtype in k, a Case or a BackwardCase.
+template<typename AnyCase, typename Body>
+void for_each_layout_and_dtype(AnyCase k, Body body) {
+    for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
+        for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
+            k.layout = layout;
+            k.dtype = dtype;
+            body(k);
+        }
+    }
+}
 
 struct Case : Setting {
     Pipeline pipeline = Pipeline::training;

@@ -28,4 +28,9 @@ void expect_close(const char *what, const Tensor &actual, const std::vector<doub
     }
 }
 
+// Of the running test, so that one kind of mistake need not fill the screen.
+inline int failures() {
+    return testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count();
+}
+
 }  // namespace test

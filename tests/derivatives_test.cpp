@@ -17,28 +17,21 @@ class ActivationDerivatives : public VariantTest {
 protected:
     template<typename Body>
     void for_each_setting(Body body) {
-        for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
-            for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
-                for (int k = 0; k < HALNORM_ACT_COUNT; k++) {
-                    BackwardCase s;
-                    s.variant = GetParam();
-                    s.layout = layout;
-                    s.dtype = dtype;
-                    s.activation = static_cast<halnorm_activation>(k);
-                    body(s);
-                }
+        BackwardCase k;
+        k.variant = GetParam();
+        for_each_layout_and_dtype(k, [&](BackwardCase s) {
+            for (int a = 0; a < HALNORM_ACT_COUNT; a++) {
+                s.activation = static_cast<halnorm_activation>(a);
+                body(s);
             }
-        }
+        });
     }
 
     // act'(v) through the library, of one channel in NCHW and of 16 in NHWC, where the last row
     // is filled up with zeros.
     static std::vector<double> apply(BackwardCase s, std::vector<double> values) {
         const size_t size = values.size();
-        s.c = s.layout == HALNORM_NCHW ? 1 : 16;
-        values.resize((size + 15) / 16 * 16, 0);
-        s.n = 1;
-        s.s = static_cast<int64_t>(values.size()) / s.c;
+        s.take_row(&values);
         s.epsilon = 0;
         s.gamma = s.beta = s.batch = false;
         s.dgamma = s.dbeta = false;

@@ -14,16 +14,10 @@ class Edges : public VariantTest {
 protected:
     template<typename Body>
     void for_each_setting(Body body) {
-        for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
-            for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
-                Case k;
-                k.variant = GetParam();
-                k.layout = layout;
-                k.dtype = dtype;
-                k.n = 3, k.c = 7, k.s = 20;
-                body(k);
-            }
-        }
+        Case k;
+        k.variant = GetParam();
+        k.n = 3, k.c = 7, k.s = 20;
+        for_each_layout_and_dtype(k, body);
     }
 };
 

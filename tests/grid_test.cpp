@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "call.h"
+#include "compare.h"
 #include "grid_shapes.h"
 #include "options.h"
 #include "variants.h"
@@ -110,10 +111,6 @@ private:
         s.placement.offset = offsets[turn / 2 % std::size(offsets)];
         s.threads = turn % 3 == 0 ? 2 : 1;
         Call(s, turn).expect_reference();
-    }
-
-    static int failures() {
-        return testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count();
     }
 };
 
