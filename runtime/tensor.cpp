@@ -125,53 +125,58 @@ halnorm_status check_pair(const Operand &first, const Operand &other) {
     return HALNORM_OK;
 }
 
-Axis axis_of(const Operand *operands, int tensors, int i) {
-    Axis axis = {operands[0].tensor->shape[i], {}};
-    for (int k = 0; k < tensors; k++)
-        axis.stride[k] = operands[k].tensor->strides[i];
-    return axis;
-}
+// Some axes of the tensors that step through memory like one, with the stride of the innermost; or
+// none, with an extent of 1.
+struct Run {
+    int64_t extent = 1;
+    int innermost = -1;
+};
 
-Axis single(int64_t extent) {
-    Axis axis = {extent, {}};
-    for (int64_t &stride : axis.stride)
-        stride = 1;
-    return axis;
+int64_t stride_of(const Operand &operand, const Run &run) {
+    return run.innermost < 0 ? 1 : operand.tensor->strides[run.innermost];
 }
 
 // In all tensors, outer steps over the whole of inner.
-bool continues(const Axis &outer, const Axis &inner, int tensors) {
+bool continues(const Operand *operands, int tensors, const Run &outer, const Run &inner) {
     for (int k = 0; k < tensors; k++) {
-        if (outer.stride[k] != inner.stride[k] * inner.extent)
+        if (stride_of(operands[k], outer) != stride_of(operands[k], inner) * inner.extent)
+            return false;
+    }
+    return true;
+}
+
+bool dense(const Operand *operands, int tensors, const Run &run) {
+    for (int k = 0; k < tensors && run.extent != 1; k++) {
+        if (stride_of(operands[k], run) != 1)
             return false;
     }
     return true;
 }
 
 // Joins all axes but the channel's into as few as possible, outermost first; returns how many.
-int join(const Operand *operands, int tensors, int channel, Axis *axes) {
+int join(const Operand *operands, int tensors, int channel, Run *runs) {
     const halnorm_tensor &x = *operands[0].tensor;
     int count = 0;
     for (int i = 0; i < x.rank; i++) {
         if (i == channel || x.shape[i] == 1)
             continue;
-        Axis axis = axis_of(operands, tensors, i);
-        if (count > 0 && continues(axes[count - 1], axis, tensors)) {
-            axis.extent *= axes[count - 1].extent;
-            axes[count - 1] = axis;
+        Run run;
+        run.extent = x.shape[i];
+        run.innermost = i;
+        if (count > 0 && continues(operands, tensors, runs[count - 1], run)) {
+            run.extent *= runs[count - 1].extent;
+            runs[count - 1] = run;
         } else {
-            axes[count++] = axis;
+            runs[count++] = run;
         }
     }
     return count;
 }
 
-bool dense(const Axis &a, int tensors) {
-    for (int k = 0; k < tensors && a.extent != 1; k++) {
-        if (a.stride[k] != 1)
-            return false;
-    }
-    return true;
+void set_axis(Axis *axis, const Operand *operands, int tensors, const Run &run) {
+    axis->extent = run.extent;
+    for (int k = 0; k < tensors; k++)
+        axis->stride[k] = stride_of(operands[k], run);
 }
 
 }  // namespace
@@ -198,29 +203,37 @@ halnorm_status fold(const halnorm_config &config, const Operand *operands, int c
     region->dtype = x.dtype;
     region->layout = kernel_nchw;
     region->tensors = count;
+    Run s, c, n;
+    const auto set_region = [&] {
+        set_axis(&region->s, operands, count, s);
+        set_axis(&region->c, operands, count, c);
+        set_axis(&region->n, operands, count, n);
+    };
     if (is_empty(x)) {
-        region->s = region->n = single(0);
-        region->c = single(config.num_channels);
+        s.extent = n.extent = 0;
+        c.extent = config.num_channels;
+        set_region();
         return HALNORM_OK;
     }
     for (int k = 0; k < count; k++)
         HALNORM_TRY(check_strides(operands[k]));
 
-    Axis axes[HALNORM_MAX_RANK] = {};
-    const int joined = join(operands, count, channel, axes);
-    Axis &s = region->s, &c = region->c, &n = region->n;
-    c = x.shape[channel] == 1 ? single(1) : axis_of(operands, count, channel);
-    if (joined <= 1) {
-        // A single axis is the row where it is dense, else the rows.
-        const bool row = joined == 1 && dense(axes[0], count);
-        s = row ? axes[0] : single(1);
-        n = row || joined == 0 ? single(1) : axes[0];
-    } else if (joined == 2) {
-        n = axes[0];
-        s = axes[1];
+    Run runs[HALNORM_MAX_RANK];
+    const int joined = join(operands, count, channel, runs);
+    if (x.shape[channel] != 1) {
+        c.extent = x.shape[channel];
+        c.innermost = channel;
     }
-    const bool by_row = joined <= 2 && dense(s, count) && !(s.extent == 1 && dense(c, count));
-    if (joined > 2 || (!by_row && !dense(c, count))) {
+    const auto is_dense = [&](const Run &run) { return dense(operands, count, run); };
+    if (joined <= 1) {
+        // A single run is the row where it is dense, else the rows.
+        (is_dense(runs[0]) ? s : n) = runs[0];
+    } else if (joined == 2) {
+        n = runs[0];
+        s = runs[1];
+    }
+    const bool by_row = joined <= 2 && is_dense(s) && !(s.extent == 1 && is_dense(c));
+    if (joined > 2 || (!by_row && !is_dense(c))) {
         Failure failure(HALNORM_ERROR_STRIDE);
         for (int k = 0; k < count; k++)
             failure << (k > 0 ? ", " : "") << operands[k].name << ".strides";
@@ -229,6 +242,7 @@ halnorm_status fold(const halnorm_config &config, const Operand *operands, int c
                           "in one place only";
     }
     region->layout = by_row ? kernel_nchw : kernel_nhwc;
+    set_region();
     return HALNORM_OK;
 }
 
