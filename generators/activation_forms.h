@@ -34,10 +34,12 @@ enum class ActivationForm : int32_t {
 
 // How a kernel of the backward pass comes by g = dy * act'(v) and by the deviation d of x:
 //
-//   of_x            from x and dy, for piecewise linear activations (clamp and leaky_relu)
+//   identity        g = dy; d of x, or of y where act is none
+//   relu            from x and dy: a lower limit, and 0 below it
+//   piecewise       from x and dy, for all piecewise linear activations (clamp and leaky_relu)
 //   of_leaky_relu   from y and dy; x = act^-1(y)
 //   of_elu          likewise
-//   none            dx = a * dy: neither x nor the statistics matter
-enum class GradientForm : int32_t { of_x, of_leaky_relu, of_elu, none };
+//   scaled          dx = a * dy: neither x nor the statistics matter
+enum class GradientForm : int32_t { identity, relu, piecewise, of_leaky_relu, of_elu, scaled };
 
 }  // namespace halnorm

@@ -304,6 +304,10 @@ Expr piecewise_gradient(const Expr &dy, const Expr &v, const Expr &lower, const 
                   strict_less_equal(upper, v), number(v, 0), dy);
 }
 
+Expr relu_gradient(const Expr &dy, const Expr &v, const Expr &lower) {
+    return select(strict_less_equal(v, lower), number(v, 0), dy);
+}
+
 Expr activation_gradient(const Expr &form, const Expr &dy, const Expr &v,
                          const ActivationParameters &p) {
     Expr result = piecewise_gradient(dy, v, p.lower, p.upper, p.alpha);

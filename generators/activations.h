@@ -31,6 +31,9 @@ Halide::Expr piecewise_gradient(const Halide::Expr &dy, const Halide::Expr &v,
                                 const Halide::Expr &lower, const Halide::Expr &upper,
                                 const Halide::Expr &below);
 
+// The same with no upper limit and 0 below.
+Halide::Expr relu_gradient(const Halide::Expr &dy, const Halide::Expr &v, const Halide::Expr &lower);
+
 // v of y = act(v), and dy * act'(v) from y, with inverse = 1 / alpha, alpha > 0.
 Halide::Expr leaky_relu_inverse(const Halide::Expr &y, const Halide::Expr &inverse);
 Halide::Expr elu_inverse(const Halide::Expr &y, const Halide::Expr &inverse);

@@ -141,8 +141,8 @@ struct Cut {
     Expr chunk_n;  // rows per group of `rest`
 };
 
-// g.sums, from the extents of x in s, c and n and terms(s, row), two numbers of g.type for an
-// element of channel g.c in block g.b.
+// g.sums, from the extents of x in s, c and n and terms(s, row, counts): two numbers of g.type for
+// an element of channel g.c in block g.b, zeros where it does not count.
 template<typename Terms>
 void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const Expr &C,
                    const Expr &N, const Cut &cut, Terms terms) {
@@ -158,6 +158,7 @@ void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const E
     const int unit = g.layout == Layout::nchw ? Sums::chunk_unit : Sums::chunk_unit / 4;
     const Expr row_unit = chunk_s / unit;
 
+    const Expr all = Halide::Internal::const_true();
     const Expr zero = cast(g.type, 0), lanes_zero = cast(lanes_type, 0);
     const auto widened = [&](const Tuple &lane) {
         return Tuple(cast(lanes_type, lane[0]), cast(lanes_type, lane[1]));
@@ -169,22 +170,27 @@ void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const E
     g.full_lane = RDom(0, L, "full_lane");
     g.full_lanes(g.l, g.p, g.c, g.n, g.b) = Tuple(zero, zero);
     g.full_lanes(g.l, g.p, g.c, g.n, g.b) +=
-        terms(g.p * row_unit * unit + g.in_full * L + g.l, first + g.n);
+        terms(g.p * row_unit * unit + g.in_full * L + g.l, first + g.n, all);
     g.full(g.p, g.c, g.n, g.b) = Tuple(lanes_zero, lanes_zero);
     g.full(g.p, g.c, g.n, g.b) += widened(g.full_lanes(g.full_lane, g.p, g.c, g.n, g.b));
 
-    // Likewise R lanes, whole vectors first; of the tail only lanes l < tail have an element.
+    // Likewise R lanes, whole vectors first. The tail is the last R elements of the row, of which
+    // the lanes that were in a whole vector add 0: nothing is masked in memory. In a row that is
+    // shorter only lanes l < tail have an element.
     const int R = g.layout == Layout::nchw ? g.rest_lane_count : 1;
     const Expr rest = S % chunk_s, tail = rest % R;
+    const Expr seen = select(S >= R, R - tail, 0);  // lanes of the tail
     g.in_rest = RDom(0, rest / R, 0, chunk_n, "in_rest");
     g.in_tail = RDom(0, select(tail > 0, chunk_n, 0), "in_tail");
     g.rest_lane = RDom(0, R, "rest_lane");
     const Expr rest_row = g.q * chunk_n + g.in_rest.y, tail_row = g.q * chunk_n + g.in_tail;
     g.in_rest.where(rest_row < rows);
-    g.in_tail.where(tail_row < rows && g.l < tail);
+    g.in_tail.where(tail_row < rows && (S >= R || g.l < tail));
     g.rest_lanes(g.l, g.c, g.q, g.b) = Tuple(zero, zero);
-    g.rest_lanes(g.l, g.c, g.q, g.b) += terms(S - rest + g.in_rest.x * R + g.l, first + rest_row);
-    g.rest_lanes(g.l, g.c, g.q, g.b) += terms(S - tail + g.l, first + tail_row);
+    g.rest_lanes(g.l, g.c, g.q, g.b) +=
+        terms(S - rest + g.in_rest.x * R + g.l, first + rest_row, all);
+    g.rest_lanes(g.l, g.c, g.q, g.b) +=
+        terms(S - tail - seen + g.l, first + tail_row, g.l >= seen);
     g.rest(g.c, g.q, g.b) = Tuple(lanes_zero, lanes_zero);
     g.rest(g.c, g.q, g.b) += widened(g.rest_lanes(g.rest_lane, g.c, g.q, g.b));
 
@@ -216,8 +222,9 @@ public:
         dense_in(g.layout, x);
         describe_sums(g, this->get_target(), x.dim(0).extent(), x.dim(1).extent(),
                       x.dim(2).extent(), {block_n, chunk_s, chunk_n},
-                      [&](const Expr &s, const Expr &row) {
-                          const Expr d = x(s, g.c, row) - shift(g.c, g.b);
+                      [&](const Expr &s, const Expr &row, const Expr &counts) {
+                          const Expr d =
+                              select(counts, x(s, g.c, row) - shift(g.c, g.b), cast<T>(0));
                           return Tuple(d, d * d);
                       });
         sums = g.sums;
@@ -442,22 +449,25 @@ struct ElementOf {
 
     Element operator()(const Expr &x, const Expr &dy, const Expr &center, const Expr &scale,
                        const Expr &offset) const {
-        const Expr d = x - center;
-        const Expr g = piecewise_gradient(dy, d * scale + offset, lower, upper, below);
-        const Element leaky = {leaky_relu_inverse(x, inverse) - center,
-                               piecewise_gradient(dy, x, lower, upper, below)};
-        const Element elu = {elu_inverse(x, inverse) - center, elu_gradient_of_y(dy, x, below)};
-        const auto choose = [&](const Expr &of_x, const Expr &of_leaky, const Expr &of_elu) {
-            return select(form == static_cast<int>(GradientForm::of_x), of_x,
-                          form == static_cast<int>(GradientForm::of_leaky_relu), of_leaky, of_elu);
-        };
-        return {choose(d, leaky.d, elu.d), choose(g, leaky.g, elu.g)};
+        const Expr d = x - center, v = d * scale + offset;
+        const Expr of_leaky_relu = is(GradientForm::of_leaky_relu),
+                   of_elu = is(GradientForm::of_elu);
+        return {select(of_leaky_relu, leaky_relu_inverse(x, inverse) - center, of_elu,
+                       elu_inverse(x, inverse) - center, d),
+                select(is(GradientForm::relu), relu_gradient(dy, v, lower),
+                       is(GradientForm::piecewise), piecewise_gradient(dy, v, lower, upper, below),
+                       of_leaky_relu, piecewise_gradient(dy, x, lower, upper, below), of_elu,
+                       elu_gradient_of_y(dy, x, below), dy)};
     }
 
+    Expr is(GradientForm f) const { return form == static_cast<int>(f); }
+
     std::vector<Form> forms() const {
-        return {{form == static_cast<int>(GradientForm::of_x), true},
-                {form == static_cast<int>(GradientForm::of_leaky_relu), false},
-                {form == static_cast<int>(GradientForm::of_elu), false}};
+        return {{is(GradientForm::identity), true},
+                {is(GradientForm::relu), true},
+                {is(GradientForm::piecewise), true},
+                {is(GradientForm::of_leaky_relu), false},
+                {is(GradientForm::of_elu), false}};
     }
 };
 
@@ -521,10 +531,11 @@ public:
         g.forms = element.forms();
         describe_sums(g, this->get_target(), x.dim(0).extent(), x.dim(1).extent(),
                       x.dim(2).extent(), {block_n, chunk_s, chunk_n},
-                      [&](const Expr &s, const Expr &row) {
+                      [&](const Expr &s, const Expr &row, const Expr &counts) {
                           const Element e = element(x(s, g.c, row), dy(s, g.c, row), center(g.c),
                                                     scale(g.c), offset(g.c));
-                          return Tuple(e.g, e.g * e.d);
+                          const Expr gradient = select(counts, e.g, cast<T>(0));
+                          return Tuple(gradient, gradient * e.d);
                       });
         sums = g.sums;
     }
@@ -560,7 +571,7 @@ public:
         const ElementOf element = {form, lower, upper, below, inverse};
         const Element e = element(x(g.s, g.c, g.n), dy_, center(g.c), scale(g.c), offset(g.c));
         const Expr through_statistics = zero_unless(by_batch != 0, e.d * b(g.c) + c(g.c));
-        const Expr scaled = form == static_cast<int>(GradientForm::none);
+        const Expr scaled = element.is(GradientForm::scaled);
         g.y(g.s, g.c, g.n) = select(scaled, a(g.c) * dy_, a(g.c) * e.g + through_statistics);
         g.forms = element.forms();
         g.forms.push_back({scaled, true});

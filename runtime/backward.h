@@ -1,6 +1,7 @@
 // The backward passes as the public functions share them.
 #pragma once
 
+#include "../generators/activation_forms.h"
 #include "parallel.h"
 #include "stages.h"
 
@@ -8,10 +9,9 @@ namespace halnorm {
 
 // What the kernels of the backward pass take for an activation; see generators/batch_norm.cpp.
 struct GradientScalars {
-    int32_t form;  // GradientForm
+    GradientForm form;
     double lower, upper, below, inverse;
     double slope;  // of g that is not in it yet
-    bool neutral;  // g is dy
 };
 
 // A tensor of the call, and its index in plan.apply.

@@ -59,7 +59,7 @@ halnorm_status check_args(const halnorm_backward_args *args, const BackwardPart 
 }
 
 GradientScalars gradient_of_dy() {
-    return {static_cast<int32_t>(GradientForm::of_x), none, none, 0, 1, 1, true};
+    return {GradientForm::identity, none, none, 0, 1, 1};
 }
 
 GradientScalars gradient_scalars(const ActivationScalars &a, bool of_y) {
@@ -69,21 +69,23 @@ GradientScalars gradient_scalars(const ActivationScalars &a, bool of_y) {
     case ActivationForm::clamp:
         g.lower = isinf(a.lower) ? none : a.lower;
         g.upper = isinf(a.upper) ? none : a.upper;
-        g.neutral = isnan(g.lower) && isnan(g.upper);
+        if (!isnan(g.upper))
+            g.form = GradientForm::piecewise;
+        else if (!isnan(g.lower))
+            g.form = GradientForm::relu;
         break;
     case ActivationForm::leaky_relu:
     case ActivationForm::elu:
         g.lower = 0;
         g.below = a.alpha;
         g.inverse = 1 / a.alpha;
-        g.neutral = false;
+        g.form = GradientForm::piecewise;
         if (of_y && static_cast<ActivationForm>(a.form) == ActivationForm::elu)
-            g.form = static_cast<int32_t>(GradientForm::of_elu);
+            g.form = GradientForm::of_elu;
         else if (of_y)
-            g.form = static_cast<int32_t>(GradientForm::of_leaky_relu);
+            g.form = GradientForm::of_leaky_relu;
         break;
     default:
-        g.neutral = false;
         break;
     }
     return g;

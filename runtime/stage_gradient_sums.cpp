@@ -17,16 +17,16 @@ int run_gradient_sums(const BackwardCall &call, const Slice &slice) {
     };
     View<2> sum1 = sums(call.sums.sum1), sum2 = sums(call.sums.sum2);
     const GradientScalars &s = call.scalars;
-    return with_kernel(plan, plan.reduce.layout, gradient_sums_kernels, &GpuKernels::gradient_sums,
-                       [&](auto kernel, auto type) {
-                           using T = decltype(type);
-                           return kernel(&x, &dy, &c.center, &c.scale, &c.offset, s.form,
-                                         static_cast<T>(s.lower), static_cast<T>(s.upper),
-                                         static_cast<T>(s.below), static_cast<T>(s.inverse),
-                                         static_cast<int32_t>(plan.block_n),
-                                         static_cast<int32_t>(plan.chunk_s),
-                                         static_cast<int32_t>(plan.chunk_n), &sum1, &sum2);
-                       });
+    return with_kernel(
+        plan, plan.reduce.layout, gradient_sums_kernels, &GpuKernels::gradient_sums,
+        [&](auto kernel, auto type) {
+            using T = decltype(type);
+            return kernel(&x, &dy, &c.center, &c.scale, &c.offset, static_cast<int32_t>(s.form),
+                          static_cast<T>(s.lower), static_cast<T>(s.upper), static_cast<T>(s.below),
+                          static_cast<T>(s.inverse), static_cast<int32_t>(plan.block_n),
+                          static_cast<int32_t>(plan.chunk_s), static_cast<int32_t>(plan.chunk_n),
+                          &sum1, &sum2);
+        });
 }
 
 int run_parameter_gradients(const BackwardCall &call, int64_t c, int64_t channels) {

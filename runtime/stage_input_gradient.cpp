@@ -1,4 +1,3 @@
-#include "../generators/activation_forms.h"
 #include "backward.h"
 #include "buffers.h"
 
@@ -12,8 +11,8 @@ int run_input_gradient(const BackwardCall &call, const Slice &slice) {
     CoefficientViews k(plan, call.coefficients, slice);
     CoefficientViews abc(plan, {call.a, call.b, call.c}, slice);
     const GradientScalars &s = call.scalars;
-    const bool scaled = s.neutral && !call.by_batch;
-    const int32_t form = scaled ? static_cast<int32_t>(GradientForm::none) : s.form;
+    const bool scaled = s.form == GradientForm::identity && !call.by_batch;
+    const auto form = static_cast<int32_t>(scaled ? GradientForm::scaled : s.form);
     return with_kernel(plan, plan.apply.layout, input_gradient_kernels, &GpuKernels::input_gradient,
                        [&](auto kernel, auto type) {
                            using T = decltype(type);

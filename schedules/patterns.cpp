@@ -55,27 +55,31 @@ void sums_by_row(Sums &g, const RowTuning &t) {
             .vectorize(ci, t.V, tail);
     };
     each_form(g.sums.update(1), g.forms, [&](Stage s, bool cheap) {
-        if (cheap) {
+        // gradient_sums at 4x256x7x7 gained nothing from constant rows, which cost 9 KB.
+        if (g.forms.empty()) {
             for (int row : t.constant_rows)
                 walk(s.specialize(g.row == row));
         }
+        if (cheap)
+            walk(s.specialize(g.row >= g.rest_lane_count));
         walk(s);
     });
     on_stack(g.rest.compute_at(g.sums, g.rests));
     g.rest.update().reorder(g.rest_lane, g.c).atomic().vectorize(g.rest_lane);
-    on_stack(g.rest_lanes.compute_at(g.sums, g.rests));
-    g.rest_lanes.vectorize(g.l, t.V).unroll(g.l);
+    g.rest_lanes.compute_at(g.rest, g.c)
+        .store_in(MemoryType::Stack)
+        .vectorize(g.l, t.V)
+        .unroll(g.l);
     g.rest_lanes.update(0)
         .split(g.l, lo, li, t.V)
-        .reorder(li, lo, g.in_rest.x, g.c, g.in_rest.y)
+        .reorder(li, lo, g.in_rest.x, g.in_rest.y)
         .vectorize(li)
         .unroll(lo);
-    Stage tails = g.rest_lanes.update(1);
-    if (t.masked_tails) {
-        tails.split(g.l, lo, li, t.V).reorder(li, lo, g.c, g.in_tail).vectorize(li).unroll(lo);
-    } else {
-        tails.reorder(g.l, g.c, g.in_tail);
-    }
+    g.rest_lanes.update(1)
+        .split(g.l, lo, li, t.V)
+        .reorder(li, lo, g.in_tail)
+        .vectorize(li)
+        .unroll(lo);
 }
 
 void map_by_row(Pointwise &g, const RowTuning &t) {
@@ -127,7 +131,7 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
     // 31 and 15, unrolled 43 and 19.
     const auto panel = [&](Stage s, int vectors, TailStrategy panel_tail) {
         s.split(g.c, co, ci, vectors * t.V, panel_tail)
-            .reorder(ci, g.rests, co, g.b)
+            .reorder(ci, co, g.rests, g.b)
             .vectorize(ci, t.V);
     };
     each_form(g.sums.update(1), g.forms, [&](Stage s, bool cheap) {
@@ -137,7 +141,7 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
         }
         panel(s, 1, tail);
     });
-    on_stack(g.rest_lanes.compute_at(g.sums, g.rests));
+    on_stack(g.rest_lanes.compute_at(g.sums, co));
     g.rest_lanes.update(0)
         .reorder(g.c, g.l, g.in_rest.x, g.in_rest.y)
         .vectorize(g.c, t.V, tail)
@@ -145,16 +149,31 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
     g.rest_lanes.update(1).reorder(g.c, g.l, g.in_tail);
 }
 
+// Elements of NHWC rows that are narrow: a panel keeps its coefficients in registers over some
+// rows. In wider ones it takes a row after the other, at most so much of each that the coefficients
+// stay in L1. Inference in L2, us, rows inside and outside (Zen 3, AVX2, 2026-11-26): 1024x64 8.1
+// and 9.2, 256x256 8.6 and 8.7, 98x512 7.4 and 6.8, 64x1024 18.6 and 10.3; 49x2048 in two strips
+// 20, in one 25.
+constexpr int narrow = 256, rows = 8, wide = 1024;
+
 void map_by_panel(Pointwise &g, const PanelTuning &t) {
-    Var co("co"), ci("ci");
+    Var co("co"), ci("ci"), strip("strip"), no("no"), ni("ni");
     each_form(g.y, g.forms, [&](Stage y, bool cheap) {
+        const auto panels = [&](Stage s, int channels) {
+            return s.split(g.c, co, ci, channels, TailStrategy::RoundUp)
+                .vectorize(ci, t.V)
+                .unroll(ci);
+        };
         if (cheap) {
             for (int vectors : t.map_panels) {
-                y.specialize(g.width % (vectors * t.V) == 0)
-                    .split(g.c, co, ci, vectors * t.V, TailStrategy::RoundUp)
-                    .reorder(ci, co, g.s, g.n)
-                    .vectorize(ci, t.V)
-                    .unroll(ci);
+                const int channels = vectors * t.V;
+                const auto fits = g.width % channels == 0;
+                panels(y.specialize(fits && g.width <= narrow), channels)
+                    .split(g.n, no, ni, rows, TailStrategy::GuardWithIf)
+                    .reorder(ci, ni, g.s, co, no);
+                panels(y.specialize(fits), channels)
+                    .split(co, strip, co, wide / channels, TailStrategy::GuardWithIf)
+                    .reorder(ci, co, g.s, g.n, strip);
             }
         }
         y.reorder(g.c, g.s, g.n).vectorize(g.c, t.V, tail_of(t.masked_tails));
