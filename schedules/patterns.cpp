@@ -154,7 +154,7 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
 // stay in L1. Inference in L2, us, rows inside and outside (Zen 3, AVX2, 2026-11-26): 1024x64 8.1
 // and 9.2, 256x256 8.6 and 8.7, 98x512 7.4 and 6.8, 64x1024 18.6 and 10.3; 49x2048 in two strips
 // 20, in one 25.
-constexpr int narrow = 256, rows = 8, wide = 1024;
+constexpr int rows = 8, wide = 1024;
 
 void map_by_panel(Pointwise &g, const PanelTuning &t) {
     Var co("co"), ci("ci"), strip("strip"), no("no"), ni("ni");
@@ -168,7 +168,7 @@ void map_by_panel(Pointwise &g, const PanelTuning &t) {
             for (int vectors : t.map_panels) {
                 const int channels = vectors * t.V;
                 const auto fits = g.width % channels == 0;
-                panels(y.specialize(fits && g.width <= narrow), channels)
+                panels(y.specialize(fits && g.width <= t.narrow), channels)
                     .split(g.n, no, ni, rows, TailStrategy::GuardWithIf)
                     .reorder(ci, ni, g.s, co, no);
                 panels(y.specialize(fits), channels)
