@@ -19,6 +19,25 @@ set(HALNORM_LAYOUT_STAGES shift sums normalize normalize_add activation_gradient
 set(HALNORM_CHANNEL_STAGES merge batch_coefficients moving_coefficients
   moving_statistics saved_coefficients parameter_gradients input_coefficients)
 
+# Halide's target of a variant on ARCH, and what Halide emits for it.
+function(halnorm_target_of ARCH FEATURES TARGET EMIT)
+  set(target ${ARCH}-${HALNORM_OS})
+  set(emit object)
+  foreach(feature IN LISTS FEATURES)
+    if(NOT feature STREQUAL neon)  # Halide's default on ARM
+      string(APPEND target -${feature})
+    endif()
+  endforeach()
+  if(ARCH STREQUAL arm-32 AND NOT neon IN_LIST FEATURES)
+    # Halide's code for it uses 32 registers of VFP, where the platform promises 16 (VFPv3-D16), and no feature limits that.
+    # As C++, kernels get what the platform's compiler takes for the baseline.
+    string(APPEND target -no_neon)
+    set(emit c_source)
+  endif()
+  set(${TARGET} ${target}-no_asserts-no_bounds_query-no_runtime PARENT_SCOPE)
+  set(${EMIT} ${emit} PARENT_SCOPE)
+endfunction()
+
 # halnorm_variant(NAME SCHEDULE FILE [ARCH ...] [FEATURES ...] [DEVICE cuda|opencl] [EXPERIMENTAL])
 # The generator program is built for every variant, so that cross builds find all of them; the kernels only where ARCH
 # (default: any) is this platform's.
@@ -42,25 +61,25 @@ function(halnorm_variant NAME)
     add_dependencies(halnorm_generators ${generator})
   endif()
 
+  set(archs x86-64 arm-64 arm-32)
+  if(arg_ARCH)
+    set(archs ${arg_ARCH})
+  endif()
+  foreach(arch IN LISTS archs)
+    halnorm_target_of(${arch} "${arg_FEATURES}" target emit)
+    list(JOIN arg_FEATURES " " features)
+    set_property(GLOBAL APPEND PROPERTY HALNORM_VARIANT_LIST
+      "  {\"name\": \"${NAME}\", \"arch\": \"${arch}\", \"schedule\": \"${schedule}\", \"features\": \"${features}\", \
+\"device\": \"${arg_DEVICE}\", \"target\": \"${target}\", \"emit\": \"${emit}\"}")
+  endforeach()
+
   if((arg_ARCH AND NOT HALNORM_ARCH IN_LIST arg_ARCH) OR (arg_DEVICE AND NOT HALNORM_GPU))
     return()
   endif()
-  set(target ${HALNORM_ARCH}-${HALNORM_OS})
-  set(emit object)
-  foreach(feature IN LISTS arg_FEATURES)
-    if(NOT feature STREQUAL neon)  # Halide's default on ARM
-      string(APPEND target -${feature})
-    endif()
-  endforeach()
-  if(HALNORM_ARCH STREQUAL arm-32 AND NOT neon IN_LIST arg_FEATURES)
-    # Halide's code for it uses 32 registers of VFP, where the platform promises 16 (VFPv3-D16), and no feature limits that.
-    # As C++, kernels get what the platform's compiler takes for the baseline.
-    string(APPEND target -no_neon)
-    set(emit c_source)
-  endif()
+  halnorm_target_of(${HALNORM_ARCH} "${arg_FEATURES}" target emit)
   set_property(GLOBAL APPEND PROPERTY HALNORM_VARIANTS ${NAME})
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_SCHEDULE ${schedule})
-  set_property(GLOBAL PROPERTY HALNORM_${NAME}_TARGET ${target}-no_asserts-no_bounds_query-no_runtime)
+  set_property(GLOBAL PROPERTY HALNORM_${NAME}_TARGET ${target})
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_EMIT ${emit})
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_FEATURES "${arg_FEATURES}")
   if(arg_DEVICE)
@@ -115,6 +134,14 @@ function(halnorm_add_kernel LIBRARY KERNEL VARIANT STAGE DTYPE)
     COMMENT "Kernel ${KERNEL}"
     VERBATIM)
   target_sources(${LIBRARY} PRIVATE ${kernel} ${out}/include/${KERNEL}.h)
+endfunction()
+
+# variants.json: every line of the list with its targets on all platforms, for tools that run generators by themselves
+# (bench/explain).
+function(halnorm_write_variant_list)
+  get_property(variants GLOBAL PROPERTY HALNORM_VARIANT_LIST)
+  list(JOIN variants ",\n" variants)
+  file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/variants.json CONTENT "[\n${variants}\n]\n")
 endfunction()
 
 # All kernels of this platform and the tables that name them, as sources of `library`.
