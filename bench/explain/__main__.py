@@ -55,7 +55,8 @@ def main():
     args = arguments()
     entries = variants.read(args.build)
     variant = variants.choose(entries, args.variant, args.platform)
-    kernels = variants.kernels(args.stage or variants.DEFAULT_STAGES, args.layout or variants.LAYOUTS, args.dtype or ["f32"])
+    kernels = variants.kernels(
+        args.stage or variants.DEFAULT_STAGES, args.layout or variants.LAYOUTS, args.dtype or ["f32"])
     header = (ROOT / "generators/activation_forms.h").read_text()
     known = dict.fromkeys(name for kernel in kernels for name in forms.names(header, kernel.stage))
     wanted_forms(args.form, [], known)
@@ -64,7 +65,8 @@ def main():
     models = {cpu: mca.model_of(program, variant.arch, cpu) for cpu in chosen}
     for cpu, model in models.items():
         if not model:
-            variants.refuse(f"--cpu was '{cpu}', should be a processor that llvm-mca has a model of for {variant.platform}")
+            variants.refuse(
+                f"--cpu was '{cpu}', should be a processor that llvm-mca has a model of for {variant.platform}")
     if args.print_schedule:
         print(variant.schedule)
         return

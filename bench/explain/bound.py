@@ -3,7 +3,11 @@ without any dependency, for the same model of the processor to judge. Nothing th
 memory, vector by vector, takes fewer cycles there."""
 
 # Registers with the addresses of tensors. Each access has a place of its own, so that none waits for another.
-ADDRESS = {"x86-64": ("%rdi", "%rsi", "%rdx", "%rcx"), "arm-64": ("x0", "x1", "x2", "x3"), "arm-32": ("r0", "r1", "r2", "r3")}
+ADDRESS = {
+    "x86-64": ("%rdi", "%rsi", "%rdx", "%rcx"),
+    "arm-64": ("x0", "x1", "x2", "x3"),
+    "arm-32": ("r0", "r1", "r2", "r3"),
+}
 
 
 def listings(accesses, target):

@@ -178,8 +178,10 @@ def timing(hot, judged, cpu):
             return Timing(cpu, problem=result)
 
     def throughput(kind):
-        return min((result.throughput for name, result in results.items() if name.startswith(kind)), default=0) / hot.vectors
+        kinds = [result.throughput for name, result in results.items() if name.startswith(kind)]
+        return min(kinds, default=0) / hot.vectors
 
     own = results[""]
-    return Timing(cpu, own.cycles / hot.vectors, own.throughput / hot.vectors, throughput(".bound"), throughput(".arithmetic"),
-                  own.limit, own.busiest, own.busiest_cycles / hot.vectors)
+    return Timing(
+        cpu, own.cycles / hot.vectors, own.throughput / hot.vectors, throughput(".bound"), throughput(".arithmetic"),
+        own.limit, own.busiest, own.busiest_cycles / hot.vectors)

@@ -23,8 +23,10 @@ BRANCH = {
 }
 # Between registers or memory, or from lane to lane: no arithmetic.
 MOVE = {
-    "x86-64": re.compile(r"v?mov(ap[sd]|up[sd]|dq[au]\d*|s[sd]|s[hl]dup|ddup|hlps|lhps|[hl]p[sd]|[dq])|v?p?broadcast\w+|vbroadcast\w+|"
-                         r"v?p?unpck\w+|v?p?shuf\w+|vperm\w+|v?p?insert\w+|v?p?extract\w+|kmov\w|vp?maskmov\w+|v?lddqu|vp?gather\w+"),
+    "x86-64": re.compile(r"v?mov(ap[sd]|up[sd]|dq[au]\d*|s[sd]|s[hl]dup|ddup|hlps|lhps|[hl]p[sd]|[dq])|"
+                         r"v?p?broadcast\w+|vbroadcast\w+|"
+                         r"v?p?unpck\w+|v?p?shuf\w+|vperm\w+|v?p?insert\w+|v?p?extract\w+|kmov\w|"
+                         r"vp?maskmov\w+|v?lddqu|vp?gather\w+"),
     "arm-64": re.compile(r"f?mov|dup|ins|ext|zip[12]|uzp[12]|trn[12]|tbl|movi|mvni|xtn2?"),
     "arm-32": re.compile(r"v?mov(\.\w+)?|vdup(\.\w+)?|vext(\.\w+)?|vzip\S*|vuzp\S*|vtrn\S*|vswp|vmvn\S*|vmovn\S*"),
 }

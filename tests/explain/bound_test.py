@@ -14,7 +14,8 @@ class Listings(unittest.TestCase):
             "vmovups %ymm14, 0(%rsi)", "vmovups %ymm8, 32(%rsi)", "movss %xmm10, 64(%rsi)"]])
 
     def test_arm_has_pairs_too(self):
-        single, pairs = bound.listings([Access("x", 4, False)] * 3 + [Access("y", 4, True)] * 2, Target("arm-64", (), 4, 16))
+        single, pairs = bound.listings([Access("x", 4, False)] * 3 +
+                                       [Access("y", 4, True)] * 2, Target("arm-64", (), 4, 16))
         self.assertEqual([line.split()[0] for line in single], ["ldr", "ldr", "ldr", "str", "str"])
         self.assertEqual([line.split()[0] for line in pairs], ["ldp", "ldr", "stp"])
         self.assertEqual(pairs[0], "ldp q0, q1, [x0, #0]")

@@ -41,8 +41,9 @@ class Words(unittest.TestCase):
     def test_what_llvm_mca_complains_of_is_one_line(self):
         stderr = ("<stdin>:3:1: error: found an unsupported instruction in the input assembly sequence\n"
                   "note: instruction: \tvclt.f32\tq0, q1, #0\n")
-        self.assertEqual(mca.telling(stderr),
-                         "found an unsupported instruction in the input assembly sequence; instruction: vclt.f32 q0, q1, #0")
+        self.assertEqual(
+            mca.telling(stderr),
+            "found an unsupported instruction in the input assembly sequence; instruction: vclt.f32 q0, q1, #0")
 
     def test_vldmia_is_put_in_words_that_the_models_know(self):
         self.assertEqual(mca.known("vldmia r4, {d20, d21}"), "vld1.64 {d20, d21}, [r4]")

@@ -30,22 +30,27 @@ class Timing(unittest.TestCase):
 class Table(unittest.TestCase):
     def test_a_row(self):
         loop = {
-            "tail": False, "nest": ["n", "s.s"], "form": "clamp", "conditions": ["otherwise"], "vectors_per_iteration": 4.0,
-            "instructions": {"load": 4, "store": 4, "arithmetic": 16, "move": 0, "scalar": 2, "spill": 1, "branch": 1}, "on_stack": 3,
-            "timings": [{"cycles_per_vector": 2.5, "load_store_bound": 1, "arithmetic_bound": 1.5}, {"problem": "unknown"}],
+            "tail": False, "nest": ["n", "s.s"], "form": "clamp", "conditions": ["otherwise"],
+            "vectors_per_iteration": 4.0, "on_stack": 3,
+            "instructions": {"load": 4, "store": 4, "arithmetic": 16, "move": 0, "scalar": 2, "spill": 1, "branch": 1},
+            "timings": [
+                {"cycles_per_vector": 2.5, "load_store_bound": 1, "arithmetic_bound": 1.5}, {"problem": "unknown"}],
         }
-        report = {"cpus": [{"name": "a"}, {"name": "b"}], "kernels": [{"name": "normalize_nchw_f32", "loops": [loop, {**loop, "tail": True}]}]}
+        report = {"cpus": [{"name": "a"}, {"name": "b"}], "kernels": [
+            {"name": "normalize_nchw_f32", "loops": [loop, {**loop, "tail": True}]}]}
         lines = list(table.lines(report))
         self.assertEqual(lines[-2], "normalize_nchw_f32")
-        self.assertEqual(lines[-1].split(), ["s.s,", "clamp,", "otherwise", "4", "4", "4", "16", "0", "2", "3", "2.50/1.00/1.50",
-                                             "no", "model"])
+        self.assertEqual(lines[-1].split(), ["s.s,", "clamp,", "otherwise", "4", "4",
+                         "4", "16", "0", "2", "3", "2.50/1.00/1.50", "no", "model"])
 
 
 class Choose(unittest.TestCase):
     ENTRIES = [
-        {"name": name, "arch": arch, "schedule": name, "features": "neon", "device": device, "target": f"{arch}-linux", "emit": emit}
+        {"name": name, "arch": arch, "schedule": name, "features": "neon", "device": device, "target": f"{arch}-linux",
+         "emit": emit}
         for name, arch, device, emit in [
-            ("arm_neon", "arm-32", "", "object"), ("arm_neon", "arm-64", "", "object"), ("cuda", "x86-64", "cuda", "object"),
+            ("arm_neon", "arm-32", "", "object"), ("arm_neon", "arm-64", "", "object"),
+            ("cuda", "x86-64", "cuda", "object"),
             ("generic", "x86-64", "", "object"), ("generic", "arm-32", "", "c_source")]]
 
     def test_platform(self):
