@@ -32,7 +32,7 @@ def arguments():
     parser.add_argument("--stage", action="append", choices=variants.STAGES)
     parser.add_argument("--layout", action="append", choices=variants.LAYOUTS)
     parser.add_argument("--dtype", action="append", choices=variants.DTYPES)
-    parser.add_argument("--form")
+    parser.add_argument("--form", action="append")
     parser.add_argument("--cpu", action="append")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/x86-64-linux", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build/explain", help=argparse.SUPPRESS)
@@ -40,15 +40,10 @@ def arguments():
     return parser.parse_args()
 
 
-def wanted_forms(choice, names, known):
-    """Numbers; None for all. By default the first form, which is clamp (none, relu, relu6): the one bound by memory."""
-    if choice is None:
-        return {0}
-    if choice == "all":
-        return None
-    if choice not in known:
-        variants.refuse(f"--form was '{choice}', should be all or one of {', '.join(known)}")
-    return {names.index(choice)} if choice in names else set()
+def check_forms(chosen, known):
+    for form in chosen:
+        if form != "all" and form not in known:
+            variants.refuse(f"--form was '{form}', should be all or one of {', '.join(known)}")
 
 
 def main():
@@ -58,8 +53,9 @@ def main():
     kernels = variants.kernels(
         args.stage or variants.DEFAULT_STAGES, args.layout or variants.LAYOUTS, args.dtype or ["f32"])
     header = (ROOT / "generators/activation_forms.h").read_text()
-    known = dict.fromkeys(name for kernel in kernels for name in forms.names(header, kernel.stage))
-    wanted_forms(args.form, [], known)
+    known = dict.fromkeys(name for stage in variants.STAGES for name in forms.names(header, stage))
+    chosen_forms = args.form or forms.DEFAULT
+    check_forms(chosen_forms, known)
     program = mca.find()
     chosen = args.cpu or cpus.cpus_for(variant.arch, variant.features)
     models = {cpu: mca.model_of(program, variant.arch, cpu) for cpu in chosen}
@@ -78,7 +74,7 @@ def main():
     folder.mkdir(parents=True)
     data = {
         "variant": variant.name, "platform": variant.platform, "target": variant.target, "schedule": variant.schedule,
-        "llvm": mca.version(program), "form": args.form or "the first",
+        "llvm": mca.version(program), "forms": chosen_forms,
         "vector_bytes": cpus.vector_bytes(variant.arch, variant.features),
         "cpus": [{"name": cpu, "model": model} for cpu, model in models.items()],
         "notes": [cpus.NOTES[cpu] for cpu in chosen if cpu in cpus.NOTES],
@@ -89,7 +85,7 @@ def main():
         names = forms.names(header, kernel.stage)
         stmt, assembly = emit.emit(generator, kernel, variant, folder)
         target = hot_loops.Target(variant.arch, tuple(chosen), variants.DTYPES[kernel.dtype], data["vector_bytes"])
-        results, outline = hot_loops.find(stmt, assembly, target, program, wanted_forms(args.form, names, known))
+        results, outline = hot_loops.find(stmt, assembly, target, program, forms.numbers(chosen_forms, names))
         return report.kernel_data(kernel, results, outline, names)
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

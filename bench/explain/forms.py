@@ -9,6 +9,14 @@ ENUM_OF_STAGE = {
     "gradient_sums": "GradientForm", "input_gradient": "GradientForm",
 }
 
+# What none and relu run: the cheap ones, which memory should bind.
+DEFAULT = ["clamp", "identity", "relu"]
+
+
+def numbers(chosen, known):
+    """Of the chosen names, those that a stage has; None for all."""
+    return None if "all" in chosen else {known.index(name) for name in chosen if name in known}
+
 
 def names(header, stage):
     """In the order of their numbers; none for a stage without forms."""

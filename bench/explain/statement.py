@@ -8,11 +8,13 @@ to the 39th `for`), so a loop of the assembly is found here by its number.
 import dataclasses
 import re
 
+from values import Values
+
 # Tensors with an element per position; everything else is per channel and small.
 LARGE = ("x", "z", "dy", "y", "dx")
 REFERENCE = re.compile(r"(?<![\w.$])(" + "|".join(LARGE) + r")(?:\$\d+)?\[")
 FOR = re.compile(r"for \((?P<name>[^,]+), (?P<min>.+), (?P<extent>[^,]+)\) \{$")
-LET = re.compile(r"let (?P<name>t\d+) = (?P<value>.+)$")
+LET = re.compile(r"let (?P<name>\S+) = (?P<value>.+)$")
 
 
 @dataclasses.dataclass
@@ -57,7 +59,7 @@ def short(name):
 
 def parse(text):
     """(loops in order, lines of the outline)"""
-    loops, outline, lets = [], [], {}
+    loops, outline, lets, values = [], [], {}, Values()
     frames = []  # ("for", Loop) | ("if", condition) | ("other", None)
     seen = set()  # reads of the innermost loop so far
 
@@ -98,19 +100,23 @@ def parse(text):
         else:
             if match := LET.match(line):
                 lets[match["name"]] = match["value"]
+                values.define(match["name"], match["value"])
             if innermost() is not None:
-                add_accesses(innermost(), line, seen)
+                add_accesses(innermost(), line, seen, values)
     return loops, outline
 
 
 def readable(condition, lets):
-    """With the definitions of the compiler's own names in place, as long as that stays short."""
+    """With the definitions of the compiler's own names in place, as long as that stays short, and S, C and N for the
+    extents of the tensors."""
     for _ in range(4):
         longer = re.sub(r"\bt\d+\b", lambda match: bracketed(lets.get(match[0], match[0])), condition)
         if longer == condition or len(longer) > 72:
             break
         condition = unwrap(longer)
-    return without_numbers(condition)
+    condition = re.sub(r"\b(?:x|z|dy|y|dx)\.extent\.([012])\b", lambda match: "SCN"[int(match[1])],
+                       without_numbers(condition))
+    return re.sub(r"\((\w+ (?:%|<=|<|>=|>|==) \d+)\)", r"\1", condition)
 
 
 def without_numbers(text):
@@ -138,23 +144,26 @@ def closing(text, start):
     raise ValueError(f"no closing bracket: {text}")
 
 
-def add_accesses(loop, line, seen):
+def add_accesses(loop, line, seen, values):
     if line.startswith("predicate") or " if (" in line or "] if " in line:
         loop.masked = True
     for match in REFERENCE.finditer(line):
         end = closing(line, match.end() - 1)
         index = line[match.end():end]
         is_store = match.start() == 0 and line[end + 1:].startswith(" = ")
-        key = (match[1], index, is_store)
+        base, lanes = base_and_lanes(index)
+        key = (match[1], values.of(base), lanes, is_store)
         if key not in seen:  # the same element again is in a register
             seen.add(key)
-            loop.accesses.append(Access(match[1], lanes(index), is_store))
+            loop.accesses.append(Access(match[1], lanes, is_store))
 
 
-def lanes(index):
-    if match := re.match(r"ramp\(", index):
-        return int(index[:closing(index, match.end() - 1)].rsplit(",", 1)[1])
-    return 1
+def base_and_lanes(index):
+    """Of neighbours, ramp(base, 1, lanes), or of one element."""
+    if index.startswith("ramp("):
+        base, _, lanes = index[len("ramp("):closing(index, len("ramp"))].rsplit(",", 2)
+        return base, int(lanes)
+    return index, 1
 
 
 def accesses_of(loop, present):

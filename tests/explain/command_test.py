@@ -47,6 +47,18 @@ class Command(unittest.TestCase):
     def test_schedule(self):
         self.assertEqual(run("x86_avx2", "--print-schedule").stdout, "x86_avx\n")
 
+    def test_what_a_loop_needs_is_found_in_its_code(self):
+        shutil.rmtree(SCRATCH, ignore_errors=True)
+        done = run("x86_avx2", "--stage", "gradient_sums", "--cpu", "znver3")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads((SCRATCH / "x86_avx2/hot_loops.json").read_text())
+        for kernel in report["kernels"]:
+            self.assertTrue(kernel["loops"])
+            for loop in kernel["loops"]:
+                with self.subTest(kernel=kernel["name"], loop=loop["label"]):
+                    self.assertEqual(loop["elements"]["x"], loop["elements"]["dy"])
+                    self.assertGreaterEqual(loop["vector_loads"], loop["needed_vector_loads"])
+
     def explained(self, *arguments, folder):
         shutil.rmtree(SCRATCH, ignore_errors=True)
         done = run(*arguments, "--stage", "normalize", "--layout", "nhwc")

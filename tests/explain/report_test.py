@@ -12,8 +12,16 @@ HEADER = (explain.FOLDER.parents[1] / "generators/activation_forms.h").read_text
 class Forms(unittest.TestCase):
     def test_names_are_those_of_the_generators_in_their_order(self):
         self.assertEqual(forms.names(HEADER, "normalize")[:3], ["clamp", "leaky_relu", "hardswish"])
-        self.assertEqual(forms.names(HEADER, "input_gradient"), ["of_x", "of_leaky_relu", "of_elu", "none"])
+        self.assertEqual(forms.names(HEADER, "input_gradient")[-1], "scaled")
         self.assertEqual(forms.names(HEADER, "sums"), [])
+
+    def test_the_default_forms_exist(self):
+        known = forms.names(HEADER, "normalize") + forms.names(HEADER, "input_gradient")
+        self.assertLessEqual(set(forms.DEFAULT), set(known))
+
+    def test_numbers(self):
+        self.assertEqual(forms.numbers(["b", "x"], ["a", "b", "c"]), {1})
+        self.assertIsNone(forms.numbers(["b", "all"], ["a", "b", "c"]))
 
     def test_form_of_a_loop(self):
         self.assertEqual(forms.form_of(["(y.extent.1 % 16) == 0", "form == 10"]), 10)

@@ -43,7 +43,7 @@ class Parse(unittest.TestCase):
 
     def test_conditions_are_those_around_a_loop_in_words_of_the_kernel(self):
         self.assertEqual([loop.conditions for loop in self.loops], [
-            ["form == 0", "(y.extent.1 % 16) == 0"], ["form == 0", "(y.extent.1 % 16) == 0"], ["form == 0"],
+            ["form == 0", "C % 16 == 0"], ["form == 0", "C % 16 == 0"], ["form == 0"],
             ["form == 0", "otherwise"]])
 
     def test_an_element_counts_once_per_iteration_and_only_in_its_own_loop(self):
@@ -65,7 +65,7 @@ class Parse(unittest.TestCase):
 
     def test_outline(self):
         self.assertEqual([(line.depth, line.text) for line in self.outline][1:7], [
-            (1, "produce y"), (2, "if form == 0"), (3, "if (y.extent.1 % 16) == 0"), (4, "for n"), (5, "for s.si"),
+            (1, "produce y"), (2, "if form == 0"), (3, "if C % 16 == 0"), (4, "for n"), (5, "for s.si"),
             (3, "if y.loaded")])
 
 
