@@ -13,8 +13,8 @@ ARM_32 = ("cortex-a9", "cortex-a57")  # for Cortex-A7, A8 and A53 LLVM has no mo
 NOTES = {
     "cortex-a76": "LLVM judges cortex-a76 by its model of Cortex-A57, which does one vector operation per cycle where "
                   "A76 does two; neoverse-n1 is A76's design for servers and has a model of its own.",
-    "cortex-a55": "In LLVM's model of cortex-a55, ldr reads a vector of 16 bytes in a cycle, and ldp two of them in six. "
-                  "It executes in order, so waiting shows.",
+    "cortex-a55": "In LLVM's model of cortex-a55, ldr reads a vector of 16 bytes in a cycle, and ldp two in six. It "
+                  "executes in order, so waiting shows.",
     "cortex-a9": "LLVM's model of cortex-a9 lets a load of two vectors pass as one: its bound of loads and stores is "
                  "low.",
     "znver3": "LLVM's model of znver3 counts a store on the units of the loads: its bound for two loads and a store is "

@@ -1,8 +1,8 @@
 """Halide's lowered statement (-e stmt) as a tree of its loops: under which conditions each runs, and what it reads and
 writes of the large tensors.
 
-Halide numbers loops in the order of this text, and the blocks of its assembly carry the numbers ("39_for_y.s0.s.s" belongs
-to the 39th `for`), so a loop of the assembly is found here by its number.
+Halide numbers loops in the order of this text, and the blocks of its assembly carry the numbers ("39_for_y.s0.s.s" is of
+the 39th `for`), so a loop of the assembly is found here by its number.
 """
 
 import dataclasses
