@@ -179,7 +179,7 @@ halnorm_status make_pass(const halnorm_config *config, const halnorm_backward_ar
     pass->z = add("z", a.z);
     pass->at_dx = add("dx", pass->dx);
     pass->at_dz = add("dz", pass->dz);
-    operands.reduced = operands.count;
+    operands.reduced = pass->reduces ? operands.count : 0;
     HALNORM_TRY(make_plan(config, operands, with_data, &pass->plan));
     return a.x != nullptr ? HALNORM_OK : check_invertible(*config, pass->plan.activation);
 }
@@ -223,7 +223,7 @@ halnorm_status query_backward(const halnorm_config *config, const halnorm_backwa
     HALNORM_TRY(make_pass(config, args, part, false, &pass));
     Workspace workspace(nullptr, 0);
     take_pieces(pass, workspace);
-    *bytes = pass.plan.reduce.empty() && !works_without_elements(part) ? 0 : workspace.used();
+    *bytes = pass.plan.empty() && !works_without_elements(part) ? 0 : workspace.used();
     return HALNORM_OK;
 }
 
@@ -273,32 +273,33 @@ halnorm_status backward_pass(const halnorm_config *config, const halnorm_backwar
     const auto numbers = [&](const char *name, const void *data, bool output) {
         return Range{name, data, doubles, sizeof(double), output};
     };
-    Range ranges[count] = {
-        range_of(a.x != nullptr ? "x" : "y", &x, false),
-        range_of("dy", a.dy, false),
-        range_of("z", a.z, false),
-        vector("gamma", a.gamma, false),
-        vector("beta", a.beta, false),
-        numbers("saved_mean", a.saved_mean, false),
-        numbers("saved_inv_std", a.saved_inv_std, false),
-        vector("moving_mean", a.moving_mean, false),
-        vector("moving_variance", a.moving_variance, false),
-        range_of("dx", pass.dx, true),
-        range_of("dz", pass.dz, true),
-        vector("dgamma", results ? a.dgamma : nullptr, true),
-        vector("dbeta", results ? a.dbeta : nullptr, true),
-        numbers("sum_g", part.sum_g, part.part == BackwardPart::reduce),
-        numbers("sum_g_xhat", part.sum_g_xhat, part.part == BackwardPart::reduce),
-        {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes, 1, true},
-    };
+    Range ranges[count];
+    ranges[at_x] = range_of(a.x != nullptr ? "x" : "y", &x, false);
+    ranges[at_dy] = range_of("dy", a.dy, false);
+    ranges[at_z] = range_of("z", a.z, false);
+    ranges[at_gamma] = vector("gamma", a.gamma, false);
+    ranges[at_beta] = vector("beta", a.beta, false);
+    ranges[at_mean] = numbers("saved_mean", a.saved_mean, false);
+    ranges[at_inv_std] = numbers("saved_inv_std", a.saved_inv_std, false);
+    ranges[at_moving_mean] = vector("moving_mean", a.moving_mean, false);
+    ranges[at_moving_variance] = vector("moving_variance", a.moving_variance, false);
+    ranges[at_dx] = range_of("dx", pass.dx, true);
+    ranges[at_dz] = range_of("dz", pass.dz, true);
+    ranges[at_dgamma] = vector("dgamma", results ? a.dgamma : nullptr, true);
+    ranges[at_dbeta] = vector("dbeta", results ? a.dbeta : nullptr, true);
+    ranges[at_sum_g] = numbers("sum_g", part.sum_g, part.part == BackwardPart::reduce);
+    ranges[at_sum_g_xhat] =
+        numbers("sum_g_xhat", part.sum_g_xhat, part.part == BackwardPart::reduce);
+    ranges[at_workspace] = {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes,
+                            1, true};
     const InPlace pairs[] = {
         {at_dy, at_dx, pass.dx != nullptr && same_strides(*a.dy, *pass.dx)},
         {at_dy, at_dz, pass.dz != nullptr && same_strides(*a.dy, *pass.dz)},
     };
     HALNORM_TRY(check_ranges(ranges, count, pairs, 2));
     Workspace lent(workspace, workspace_bytes);
-    take_pieces(pass, lent);
-    if (!plan.reduce.empty() || works_without_elements(part))
+    Pieces p = take_pieces(pass, lent);
+    if (!plan.empty() || works_without_elements(part))
         HALNORM_TRY(lent.check());
     if (a.y != nullptr && x.device == HALNORM_CPU)
         HALNORM_TRY(check_gamma(plan, HALNORM_CPU, a.gamma));
@@ -309,8 +310,10 @@ halnorm_status backward_pass(const halnorm_config *config, const halnorm_backwar
         HALNORM_TRY(check_gamma(plan, x.device, a.gamma));
     const auto at = [&](int i) { return const_cast<void *>(ranges[i].data); };
     const auto doubles_at = [&](int i) { return static_cast<double *>(at(i)); };
-    Workspace pieces(at(at_workspace), workspace_bytes);
-    const Pieces p = take_pieces(pass, pieces);
+    if (device.has_copies()) {
+        Workspace copy(at(at_workspace), workspace_bytes);
+        p = take_pieces(pass, copy);
+    }
 
     const bool by_batch = a.saved_mean != nullptr;
     const int64_t elements = part.part == BackwardPart::apply ? part.count : plan.count();
@@ -357,20 +360,20 @@ halnorm_status backward_pass(const halnorm_config *config, const halnorm_backwar
         }
     };
     if (part.part == BackwardPart::reduce) {
-        if (plan.reduce.empty()) {
+        if (plan.empty()) {
             fill_doubles(plan, call.sum_g, 0);
             fill_doubles(plan, call.sum_g_xhat, 0);
             return device.end(0);
         }
     } else if (by_batch && elements <= 1) {
         fill_gradients();
-        if (plan.apply.empty())
+        if (plan.empty())
             return device.end(0);
         call.by_batch = call.reduces = false;
         identity_coefficients(plan, call.coefficients);
         fill(plan, plan.dtype, call.a, plan.apply.width(), call.scalars.slope);
         return device.end(map_gradients(call));
-    } else if (part.part == BackwardPart::whole && plan.apply.empty()) {
+    } else if (part.part == BackwardPart::whole && plan.empty()) {
         fill_gradients();
         return device.end(0);
     }

@@ -25,24 +25,23 @@ public:
                         static_cast<int32_t>(d.stride), 0};
             offset += d.min * d.stride;
         }
-        buffer_.type.code = halide_type_float;
-        buffer_.type.bits = dtype == HALNORM_FLOAT64 ? 64 : 32;
-        buffer_.type.lanes = 1;
+        const bool cpu = plan.device == VariantDevice::cpu;
+        const int64_t element = static_cast<int64_t>(size_of(dtype));
+        uint8_t *const first = static_cast<uint8_t *>(const_cast<void *>(data)) + offset * element;
+        buffer_.device = cpu ? 0 : reinterpret_cast<uintptr_t>(first);
+        buffer_.device_interface = cpu ? nullptr : &some_device_interface;
+        buffer_.host = cpu ? first : nullptr;
+        buffer_.flags = 0;
+        buffer_.type = {halide_type_float, static_cast<uint8_t>(8 * element), 1};
         buffer_.dimensions = rank;
         buffer_.dim = dims_;
-        const char *first =
-            static_cast<const char *>(data) + offset * static_cast<int64_t>(size_of(dtype));
-        if (plan.device == VariantDevice::cpu) {
-            buffer_.host = reinterpret_cast<uint8_t *>(const_cast<char *>(first));
-        } else {
-            set_device_buffer(plan.device, &buffer_, first);
-        }
+        buffer_.padding = nullptr;
     }
     View(const View &) = delete;
     Buffer *operator&() { return &buffer_; }
 
 private:
-    Buffer buffer_ = {};
+    Buffer buffer_;
     halide_dimension_t dims_[rank];
 };
 

@@ -21,8 +21,8 @@ struct ForwardArguments {
     int64_t count = 0;
     const double *mean = nullptr, *m2 = nullptr;
 
-    Operands operands() const {
-        Operands o = {{{"x", x}, {"y", y}}, 2, 1, forward_streams};
+    Operands operands(bool reduces) const {
+        Operands o = {{{"x", x}, {"y", y}}, 2, reduces ? 1 : 0, forward_streams};
         if (add)
             o.add("z", z);
         return o;

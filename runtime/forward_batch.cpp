@@ -61,7 +61,7 @@ halnorm_status check_given_statistics(const ForwardArguments &a, const Plan &pla
 
 int normalize_all(BatchCall &call) {
     const Plan &plan = call.plan;
-    if (!plan.apply.empty())
+    if (!plan.empty())
         parallel_for(*plan.config, plan.elements(), plan.apply_tasks(), normalize_task, &call);
     return call.code.get();
 }
@@ -71,17 +71,18 @@ halnorm_status query_forward_batch(const halnorm_config *config, const halnorm_t
     if (bytes == nullptr)
         return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
     Plan plan;
-    HALNORM_TRY(make_plan(config, {{{"x", x}}, 1, 1, forward_streams}, false, &plan));
+    HALNORM_TRY(make_plan(config, {{{"x", x}}, 1, given_statistics ? 0 : 1, forward_streams}, false,
+                          &plan));
     Workspace workspace(nullptr, 0);
     take_pieces(plan, given_statistics, workspace);
-    *bytes = plan.reduce.empty() && !given_statistics ? 0 : workspace.used();
+    *bytes = plan.empty() && !given_statistics ? 0 : workspace.used();
     return HALNORM_OK;
 }
 
 halnorm_status forward_batch(const ForwardArguments &a, Normalize normalize,
                              int (*run)(BatchCall &call)) {
     Plan plan;
-    HALNORM_TRY(make_plan(a.config, a.operands(), true, &plan));
+    HALNORM_TRY(make_plan(a.config, a.operands(!a.given_statistics), true, &plan));
     HALNORM_TRY(check_pair("moving_mean", a.moving_mean, "moving_variance", a.moving_variance));
     HALNORM_TRY(check_pair("saved_mean", a.saved_mean, "saved_inv_std", a.saved_inv_std));
     if (a.given_statistics)
@@ -104,34 +105,36 @@ halnorm_status forward_batch(const ForwardArguments &a, Normalize normalize,
         at_workspace,
         count
     };
-    Range ranges[count] = {
-        range_of("x", a.x, false),
-        range_of("z", a.add ? a.z : nullptr, false),
-        range_of("y", a.y, true),
-        {"gamma", a.gamma, array, element, false},
-        {"beta", a.beta, array, element, false},
-        {"mean", a.mean, doubles, sizeof(double), false},
-        {"m2", a.m2, doubles, sizeof(double), false},
-        {"moving_mean", a.moving_mean, array, element, true},
-        {"moving_variance", a.moving_variance, array, element, true},
-        {"saved_mean", a.saved_mean, doubles, sizeof(double), true},
-        {"saved_inv_std", a.saved_inv_std, doubles, sizeof(double), true},
-        {"workspace", a.workspace_bytes > 0 ? a.workspace : nullptr, a.workspace_bytes, 1, true},
-    };
+    Range ranges[count];
+    ranges[at_x] = range_of("x", a.x, false);
+    ranges[at_z] = range_of("z", a.add ? a.z : nullptr, false);
+    ranges[at_y] = range_of("y", a.y, true);
+    ranges[at_gamma] = {"gamma", a.gamma, array, element, false};
+    ranges[at_beta] = {"beta", a.beta, array, element, false};
+    ranges[at_given_mean] = {"mean", a.mean, doubles, sizeof(double), false};
+    ranges[at_given_m2] = {"m2", a.m2, doubles, sizeof(double), false};
+    ranges[at_mean] = {"moving_mean", a.moving_mean, array, element, true};
+    ranges[at_variance] = {"moving_variance", a.moving_variance, array, element, true};
+    ranges[at_saved_mean] = {"saved_mean", a.saved_mean, doubles, sizeof(double), true};
+    ranges[at_saved_inv_std] = {"saved_inv_std", a.saved_inv_std, doubles, sizeof(double), true};
+    ranges[at_workspace] = {"workspace", a.workspace_bytes > 0 ? a.workspace : nullptr,
+                            a.workspace_bytes, 1, true};
     const InPlace pairs[] = {{at_x, at_y, same_strides(*a.x, *a.y)},
                              {at_z, at_y, a.add && same_strides(*a.z, *a.y)}};
     HALNORM_TRY(check_ranges(ranges, count, pairs, a.add ? 2 : 1));
     Workspace lent(a.workspace, a.workspace_bytes);
-    take_pieces(plan, a.given_statistics, lent);
-    if (!plan.reduce.empty() || a.given_statistics)
+    Pieces p = take_pieces(plan, a.given_statistics, lent);
+    if (!plan.empty() || a.given_statistics)
         HALNORM_TRY(lent.check());
 
     DeviceCall device(plan);
     HALNORM_TRY(device.begin(a.x->device, ranges, count, at_workspace));
     const auto at = [&](int i) { return const_cast<void *>(ranges[i].data); };
     const auto doubles_at = [&](int i) { return static_cast<double *>(at(i)); };
-    Workspace workspace(at(at_workspace), a.workspace_bytes);
-    const Pieces p = take_pieces(plan, a.given_statistics, workspace);
+    if (device.has_copies()) {
+        Workspace copy(at(at_workspace), a.workspace_bytes);
+        p = take_pieces(plan, a.given_statistics, copy);
+    }
     const ForwardTensors tensors = {at(at_x), at(at_y), at(at_z)};
 
     const int64_t elements = a.given_statistics ? a.count : plan.count();
@@ -140,7 +143,7 @@ halnorm_status forward_batch(const ForwardArguments &a, Normalize normalize,
             fill_doubles(plan, doubles_at(at_saved_mean), 0);
             fill_doubles(plan, doubles_at(at_saved_inv_std), 0);
         }
-        if (plan.reduce.empty())
+        if (plan.empty())
             return device.end(0);
         identity_coefficients(plan, p.coefficients);
         return device.end(

@@ -37,7 +37,7 @@ void normalize_task(void *argument, int64_t index) {
 
 halnorm_status forward_inference(const ForwardArguments &a, Normalize normalize) {
     Plan plan;
-    HALNORM_TRY(make_plan(a.config, a.operands(), true, &plan));
+    HALNORM_TRY(make_plan(a.config, a.operands(false), true, &plan));
     if (a.moving_mean == nullptr || a.moving_variance == nullptr) {
         return Failure(HALNORM_ERROR_NULL)
                << (a.moving_mean == nullptr ? "moving_mean" : "moving_variance")
@@ -45,30 +45,32 @@ halnorm_status forward_inference(const ForwardArguments &a, Normalize normalize)
     }
     const size_t element = plan.element(), array = static_cast<size_t>(plan.channels()) * element;
     enum { at_x, at_z, at_y, at_gamma, at_beta, at_mean, at_variance, at_workspace, count };
-    Range ranges[count] = {
-        range_of("x", a.x, false),
-        range_of("z", a.add ? a.z : nullptr, false),
-        range_of("y", a.y, true),
-        {"gamma", a.gamma, array, element, false},
-        {"beta", a.beta, array, element, false},
-        {"moving_mean", a.moving_mean, array, element, false},
-        {"moving_variance", a.moving_variance, array, element, false},
-        {"workspace", a.workspace_bytes > 0 ? a.workspace : nullptr, a.workspace_bytes, 1, true},
-    };
+    Range ranges[count];  // one by one: a list of initializers is zeroed as a whole first
+    ranges[at_x] = range_of("x", a.x, false);
+    ranges[at_z] = range_of("z", a.add ? a.z : nullptr, false);
+    ranges[at_y] = range_of("y", a.y, true);
+    ranges[at_gamma] = {"gamma", a.gamma, array, element, false};
+    ranges[at_beta] = {"beta", a.beta, array, element, false};
+    ranges[at_mean] = {"moving_mean", a.moving_mean, array, element, false};
+    ranges[at_variance] = {"moving_variance", a.moving_variance, array, element, false};
+    ranges[at_workspace] = {"workspace", a.workspace_bytes > 0 ? a.workspace : nullptr,
+                            a.workspace_bytes, 1, true};
     const InPlace pairs[] = {{at_x, at_y, same_strides(*a.x, *a.y)},
                              {at_z, at_y, a.add && same_strides(*a.z, *a.y)}};
     HALNORM_TRY(check_ranges(ranges, count, pairs, a.add ? 2 : 1));
-    if (plan.reduce.empty())
+    if (plan.empty())
         return kernel_status(plan, 0);
     Workspace lent(a.workspace, a.workspace_bytes);
-    take_pieces(plan, lent);
+    Pieces p = take_pieces(plan, lent);
     HALNORM_TRY(lent.check());
 
     DeviceCall device(plan);
     HALNORM_TRY(device.begin(a.x->device, ranges, count, at_workspace));
     const auto at = [&](int i) { return const_cast<void *>(ranges[i].data); };
-    Workspace pieces(at(at_workspace), a.workspace_bytes);
-    const Pieces p = take_pieces(plan, pieces);
+    if (device.has_copies()) {
+        Workspace copy(at(at_workspace), a.workspace_bytes);
+        p = take_pieces(plan, copy);
+    }
     const int code = run_moving_coefficients(plan, given_or_filled(plan, at(at_gamma), p.gamma, 1),
                                              given_or_filled(plan, at(at_beta), p.beta, 0),
                                              at(at_mean), at(at_variance), p.coefficients);
@@ -87,7 +89,7 @@ extern "C" {
 
 halnorm_status halnorm_forward_inference_workspace(const halnorm_config *config,
                                                    const halnorm_tensor *x, size_t *bytes) {
-    return query_workspace(config, x, bytes, take_pieces);
+    return query_workspace(config, x, false, bytes, take_pieces);
 }
 
 halnorm_status halnorm_forward_inference(const halnorm_config *config, const halnorm_tensor *x,

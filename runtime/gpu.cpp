@@ -26,10 +26,9 @@ struct FirstFailure {
 };
 thread_local FirstFailure first_failure = {};
 
-// Kernels look at the interface of no buffer; it only tells that the buffer is on a device.
-const halide_device_interface_t some_interface = {};
-
 }  // namespace
+
+const halide_device_interface_t some_device_interface = {};
 
 void gpu_failed(const char *what, const char *said, int64_t code) {
     if (first_failure.what == nullptr)
@@ -65,11 +64,6 @@ const GpuKernels *enabled_gpu_kernels() {
 const char *why_no_device(VariantDevice device) {
     const GpuDriver *driver = driver_of(device);
     return driver != nullptr ? driver->why_not() : "this program did not call halnorm_enable_gpu()";
-}
-
-void set_device_buffer(VariantDevice, Buffer *buffer, const void *address) {
-    buffer->device = reinterpret_cast<uintptr_t>(address);
-    buffer->device_interface = &some_interface;
 }
 
 void fill_device_array(const Plan &plan, halnorm_dtype dtype, void *values, int64_t count,

@@ -24,8 +24,8 @@ const GpuKernels *enabled_gpu_kernels();
 // once.
 const char *why_no_device(VariantDevice device);
 
-// Describes device memory at `address` to a kernel.
-void set_device_buffer(VariantDevice device, Buffer *buffer, const void *address);
+// What describes memory to a kernel as a device's. Kernels look at the interface of no buffer.
+extern const halide_device_interface_t some_device_interface;
 
 // values[0, count) = value, on the plan's device.
 void fill_device_array(const Plan &plan, halnorm_dtype dtype, void *values, int64_t count,
@@ -49,13 +49,14 @@ public:
     // index), and points `ranges` at the copies.
     halnorm_status begin(halnorm_device tensors, Range *ranges, int count, int workspace);
 
+    // `ranges` point at copies.
+    bool has_copies() const { return count_ > 0; }
+
     // The status of the call: `code` from the kernels, or what the driver reported first. Copies
     // outputs back.
     halnorm_status end(int code);
 
 private:
-    static constexpr int max_ranges = 16;
-
     halnorm_status failure(halnorm_status status) const;  // with what the driver said
 
     const Plan &plan_;

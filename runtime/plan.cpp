@@ -27,27 +27,30 @@ int64_t clamp(int64_t v, int64_t low, int64_t high) {
     return v < low ? low : v > high ? high : v;
 }
 
-int64_t gcd(int64_t a, int64_t b) {
+int32_t gcd(int32_t a, int32_t b) {
     return b == 0 ? a : gcd(b, a % b);
 }
 
 // Rows of C channels are seen as rows of f * C where C alone leaves most of a vector empty. f
 // divides the number of rows. Measured on NHWC float32: rows of 128 k elements first, then 64 k,
 // then 16 k; 1024 at most. In tiny tensors a merge of many folds costs more than it saves: 64 at
-// most, and any multiple of C.
-int64_t choose_fold(int64_t channels, int64_t rows) {
+// most, and any multiple of C, the largest. (In 32 bits: a division of 64 is slow on many
+// machines.)
+int32_t choose_fold(int32_t channels, int32_t rows) {
     if (channels % 64 == 0)
         return 1;
-    const bool tiny = channels * rows < 4096;
-    const int64_t widest = tiny ? 64 : 1024;
-    const int64_t step = tiny ? 1 : 16 / gcd(channels, 16);
-    int64_t best = 1, best_unit = 0;
-    for (int64_t f = step; f * channels <= widest; f += step) {
-        if (rows % f != 0)
-            continue;
-        const int64_t w = f * channels;
-        const int64_t unit = tiny ? w : w % 128 == 0 ? 128 : w % 64 == 0 ? 64 : 16;
-        if (unit > best_unit)
+    if (int64_t{channels} * rows < 4096) {
+        int32_t f = 64 / channels;
+        while (f > 1 && rows % f != 0)
+            f--;
+        return f > 1 ? f : 1;
+    }
+    const int32_t step = 16 / gcd(channels, 16), most = 1024 / channels;
+    int32_t best = 1, best_unit = 0;
+    for (int32_t f = step; f <= most; f += step) {
+        const int32_t w = f * channels;
+        const int32_t unit = w % 128 == 0 ? 128 : w % 64 == 0 ? 64 : 16;
+        if (unit > best_unit && rows % f == 0)
             best = f, best_unit = unit;
     }
     return best;
@@ -80,7 +83,9 @@ int64_t choose_chunk_s(int64_t s) {
 void fold_rows(Region *r) {
     if (!can_fold(*r))
         return;
-    r->fold = choose_fold(r->c.extent, r->n.extent);
+    r->fold = choose_fold(static_cast<int32_t>(r->c.extent), static_cast<int32_t>(r->n.extent));
+    if (r->fold == 1)
+        return;
     r->n.extent /= r->fold;
     for (int k = 0; k < r->tensors; k++)
         r->n.stride[k] *= r->fold;
@@ -112,14 +117,26 @@ void cut_reduction(Plan *plan) {
     plan->blocks = ceil_div(n, plan->block_n);
 }
 
+void apply_at_once(Plan *plan) {
+    plan->apply_rows = plan->apply.n.extent;
+    plan->apply_channels = plan->apply.width();
+    plan->row_parts = plan->channel_parts = 1;
+}
+
 // Along rows first and then, where one row is a large part of an NCHW tensor, along channels: the
 // order of memory.
 void cut_apply(Plan *plan) {
     const Region &r = plan->apply;
     const int64_t row = r.s.extent * r.width();
-    const bool cut = r.layout == kernel_nchw && row > apply_elements;
-    plan->apply_channels = cut ? clamp(apply_elements / r.s.extent, 1, r.width()) : r.width();
+    apply_at_once(plan);
+    if (row * r.n.extent <= apply_elements)
+        return;
+    if (r.layout == kernel_nchw && row > apply_elements) {
+        plan->apply_channels = clamp(apply_elements / r.s.extent, 1, r.width());
+        plan->channel_parts = ceil_div(r.width(), plan->apply_channels);
+    }
     plan->apply_rows = clamp(apply_elements / row, 1, r.n.extent);
+    plan->row_parts = ceil_div(r.n.extent, plan->apply_rows);
 }
 
 // A GPU takes the whole tensor in one task. A block of threads has eight chunks
@@ -190,8 +207,6 @@ void cut_gpu_reduction(Plan *plan) {
     plan->blocks = ceil_div(n, plan->block_n);
     plan->by_channel = true;
     plan->group = r.width();
-    plan->apply_channels = plan->apply.width();
-    plan->apply_rows = plan->apply.n.extent;
 }
 
 halnorm_status check_config(const halnorm_config *config) {
@@ -249,13 +264,8 @@ Slice Plan::reduce_slice(int64_t task) const {
     return {0, reduce.width(), n, clamp(reduce.n.extent - n, 0, block_n)};
 }
 
-int64_t Plan::apply_tasks() const {
-    return ceil_div(apply.n.extent, apply_rows) * ceil_div(apply.width(), apply_channels);
-}
-
 Slice Plan::apply_slice(int64_t task) const {
-    const int64_t cuts = ceil_div(apply.width(), apply_channels);
-    const int64_t c = task % cuts * apply_channels, n = task / cuts * apply_rows;
+    const int64_t c = task % channel_parts * apply_channels, n = task / channel_parts * apply_rows;
     return {c, clamp(apply.width() - c, 0, apply_channels), n,
             clamp(apply.n.extent - n, 0, apply_rows)};
 }
@@ -272,8 +282,9 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
     HALNORM_TRY(fold(*config, operands.list, operands.count, with_data, &plan->apply));
     // Only a tensor with other strides makes the two regions differ.
     const halnorm_tensor &x = *operands.list[0].tensor;
+    const bool reduces = operands.reduced > 0;
     bool same = true;
-    for (int k = operands.reduced; k < operands.count; k++)
+    for (int k = operands.reduced; k < operands.count && reduces; k++)
         same = same && same_strides(x, *operands.list[k].tensor);
     if (!same)
         HALNORM_TRY(fold(*config, operands.list, operands.reduced, with_data, &plan->reduce));
@@ -281,27 +292,23 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
     plan->device = variants[plan->variant].device;
     plan->dtype = x.dtype;
     plan->streams = operands.streams;
-    plan->scratch = operands.scratch && !plan->apply.empty() ? add_dense_tensor(&plan->apply) : 0;
-    const auto finish = [&](void (*change)(Region *)) {
-        change(&plan->apply);
-        if (same)
-            plan->reduce = plan->apply;
-        else
-            change(&plan->reduce);
-    };
-    if (plan->apply.empty()) {
-        plan->reduce = plan->apply;
-        plan->block_n = plan->blocks = plan->chunk_s = plan->chunk_n = plan->group = 1;
-        plan->apply_rows = plan->apply_channels = 1;
-        plan->by_channel = true;
-    } else if (plan->device != VariantDevice::cpu) {
-        finish(cut_single_rows);
-        cut_gpu_reduction(plan);
-    } else {
-        finish(fold_rows);
-        cut_reduction(plan);
-        cut_apply(plan);
+    plan->scratch = operands.scratch && !plan->empty() ? add_dense_tensor(&plan->apply) : 0;
+    const bool cpu = plan->device == VariantDevice::cpu;
+    if (!plan->empty()) {
+        const auto reshape = cpu ? fold_rows : cut_single_rows;
+        reshape(&plan->apply);
+        if (!same)
+            reshape(&plan->reduce);
     }
+    if (reduces && same)
+        plan->reduce = plan->apply;
+    if (plan->empty()) {
+        plan->block_n = plan->blocks = plan->chunk_s = plan->chunk_n = plan->group = 1;
+        plan->by_channel = true;
+    } else if (reduces) {
+        cpu ? cut_reduction(plan) : cut_gpu_reduction(plan);
+    }
+    cpu ? cut_apply(plan) : apply_at_once(plan);
     return HALNORM_OK;
 }
 

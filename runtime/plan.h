@@ -24,10 +24,11 @@ struct Plan {
     int32_t variant;
     VariantDevice device;
     halnorm_dtype dtype;
-    Region
-        reduce;  // the tensors that are reduced, so that sizes do not depend on the others' strides
     Region apply;  // all tensors
-    int scratch;   // index of a tensor in the workspace, if the call needs one
+    // The tensors that are reduced, so that sizes do not depend on the others' strides. It and the
+    // cuts of the reduction are set only where the call reduces.
+    Region reduce;
+    int scratch;  // index of a tensor in the workspace, if the call needs one
     int streams;
     ActivationScalars activation;
 
@@ -38,24 +39,27 @@ struct Plan {
     bool by_channel;
     int64_t group;  // channels per task where by_channel
 
-    // Normalization on its own: a task takes so many rows of so many channels.
-    int64_t apply_rows, apply_channels;
+    // Normalization on its own: a task takes so many rows of so many channels, in so many parts of
+    // the rows and of the channels.
+    int64_t apply_rows, apply_channels, row_parts, channel_parts;
 
     int64_t channels() const { return config->num_channels; }
     int64_t count() const {
-        return reduce.s.extent * reduce.n.extent * reduce.fold;
+        return apply.s.extent * apply.n.extent * apply.fold;
     }  // elements per channel
     int64_t elements() const { return count() * channels(); }
     size_t element() const { return size_of(dtype); }
+    bool empty() const { return apply.empty(); }
 
     int64_t reduce_tasks() const;
     Slice reduce_slice(int64_t task) const;
-    int64_t apply_tasks() const;
+    int64_t apply_tasks() const { return row_parts * channel_parts; }
     Slice apply_slice(int64_t task) const;
     Slice apply_all(int64_t c, int64_t some_channels) const;  // all rows of some channels
 };
 
-// The tensors of a call. The first `reduced` of them are what the reduction reads.
+// The tensors of a call. The first `reduced` of them are what the reduction reads; 0: there is
+// none.
 struct Operands {
     Operand list[max_tensors - 1];
     int count, reduced;
@@ -94,15 +98,15 @@ private:
 
 // The size query of a pipeline whose `take_pieces(plan, workspace)` takes all that it needs.
 template<typename Pieces>
-halnorm_status query_workspace(const halnorm_config *config, const halnorm_tensor *x, size_t *bytes,
-                               Pieces (*take_pieces)(const Plan &, Workspace &)) {
+halnorm_status query_workspace(const halnorm_config *config, const halnorm_tensor *x, bool reduces,
+                               size_t *bytes, Pieces (*take_pieces)(const Plan &, Workspace &)) {
     if (bytes == nullptr)
         return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
     Plan plan;
-    HALNORM_TRY(make_plan(config, {{{"x", x}}, 1, 1, forward_streams}, false, &plan));
+    HALNORM_TRY(make_plan(config, {{{"x", x}}, 1, reduces ? 1 : 0, forward_streams}, false, &plan));
     Workspace workspace(nullptr, 0);
     take_pieces(plan, workspace);
-    *bytes = plan.reduce.empty() ? 0 : workspace.used();
+    *bytes = plan.empty() ? 0 : workspace.used();
     return HALNORM_OK;
 }
 

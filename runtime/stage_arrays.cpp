@@ -34,15 +34,6 @@ SumsArrays take_sums(const Plan &plan, Workspace &workspace, bool with_shift) {
     return sums;
 }
 
-Coefficients take_coefficients(const Plan &plan, Workspace &workspace) {
-    const size_t bytes = static_cast<size_t>(plan.apply.width()) * plan.element();
-    Coefficients coefficients;
-    coefficients.center = workspace.take(bytes);
-    coefficients.scale = workspace.take(bytes);
-    coefficients.offset = workspace.take(bytes);
-    return coefficients;
-}
-
 const void *given_or_filled(const Plan &plan, const void *given, void *filled, double value) {
     if (given != nullptr)
         return given;

@@ -51,7 +51,10 @@ struct BatchArrays {
 };
 
 SumsArrays take_sums(const Plan &plan, Workspace &workspace, bool with_shift = true);
-Coefficients take_coefficients(const Plan &plan, Workspace &workspace);
+inline Coefficients take_coefficients(const Plan &plan, Workspace &workspace) {
+    const size_t bytes = static_cast<size_t>(plan.apply.width()) * plan.element();
+    return {workspace.take(bytes), workspace.take(bytes), workspace.take(bytes)};
+}
 
 // mean and m2 of a slice that holds all rows of its channels (where plan.by_channel), or of the
 // whole tensor, in parallel. Where a shift turns out to be so far from its channel's mean that

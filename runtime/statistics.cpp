@@ -26,7 +26,7 @@ extern "C" {
 
 halnorm_status halnorm_statistics_workspace(const halnorm_config *config, const halnorm_tensor *x,
                                             size_t *bytes) {
-    return query_workspace(config, x, bytes, take_pieces);
+    return query_workspace(config, x, true, bytes, take_pieces);
 }
 
 halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_tensor *x,
@@ -50,17 +50,17 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
         at_count = on_device,
         all
     };  // `count` is the host's
-    Range ranges[all] = {
-        range_of("x", x, false),
-        {"mean", mean, doubles, sizeof(double), true},
-        {"m2", m2, doubles, sizeof(double), true},
-        {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes, 1, true},
-        {"count", count, sizeof *count, sizeof *count, true},
-    };
+    Range ranges[all];
+    ranges[at_x] = range_of("x", x, false);
+    ranges[at_mean] = {"mean", mean, doubles, sizeof(double), true};
+    ranges[at_m2] = {"m2", m2, doubles, sizeof(double), true};
+    ranges[at_workspace] = {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes,
+                            1, true};
+    ranges[at_count] = {"count", count, sizeof *count, sizeof *count, true};
     HALNORM_TRY(check_ranges(ranges, all, nullptr, 0));
     Workspace lent(workspace, workspace_bytes);
-    take_pieces(plan, lent);
-    if (!plan.reduce.empty())
+    Pieces p = take_pieces(plan, lent);
+    if (!plan.empty())
         HALNORM_TRY(lent.check());
 
     DeviceCall device(plan);
@@ -68,13 +68,15 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
     const auto at = [&](int i) { return const_cast<void *>(ranges[i].data); };
     const auto doubles_at = [&](int i) { return static_cast<double *>(at(i)); };
     *count = plan.count();
-    if (plan.reduce.empty()) {
+    if (plan.empty()) {
         fill_doubles(plan, doubles_at(at_mean), 0);
         fill_doubles(plan, doubles_at(at_m2), 0);
         return device.end(0);
     }
-    Workspace pieces(at(at_workspace), workspace_bytes);
-    const Pieces p = take_pieces(plan, pieces);
+    if (device.has_copies()) {
+        Workspace copy(at(at_workspace), workspace_bytes);
+        p = take_pieces(plan, copy);
+    }
     return device.end(
         reduce_all(plan, at(at_x), p.sums, {doubles_at(at_mean), doubles_at(at_m2), p.excess}));
 }

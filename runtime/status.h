@@ -9,7 +9,7 @@ namespace halnorm {
 // should be " << 4. Converts to its status. Text beyond the buffer is cut off.
 class Failure {
 public:
-    explicit Failure(halnorm_status status);
+    [[gnu::cold]] explicit Failure(halnorm_status status);  // what leads here is unlikely
     Failure &operator<<(const char *text);
     Failure &operator<<(int64_t number);
     Failure &operator<<(double number);

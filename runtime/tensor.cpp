@@ -21,8 +21,8 @@ bool is_empty(const halnorm_tensor &t) {
     return false;
 }
 
-// rank, dtype, device, extents, sizes; with_data also the pointer.
-halnorm_status check_alone(const Operand &a, bool with_data) {
+// rank, dtype, device, extents, sizes.
+halnorm_status check_alone(const Operand &a) {
     const halnorm_tensor &t = *a.tensor;
     if (t.dtype != HALNORM_FLOAT32 && t.dtype != HALNORM_FLOAT64) {
         return Failure(HALNORM_ERROR_DTYPE)
@@ -48,14 +48,19 @@ halnorm_status check_alone(const Operand &a, bool with_data) {
     int64_t total = 1;
     const bool empty = is_empty(t);
     for (int i = 0; i < t.rank && !empty; i++) {
-        if (t.shape[i] > max_int32 || total > INT64_MAX / 8 / t.shape[i]) {
+        if (t.shape[i] > max_int32 ||
+            (total > max_int32 / 4 && total > INT64_MAX / 8 / t.shape[i])) {
             return Failure(HALNORM_ERROR_TOO_LARGE)
                    << a.name << ".shape[" << static_cast<int64_t>(i) << "]: was " << t.shape[i]
                    << ", beyond what this build can address";
         }
         total *= t.shape[i];
     }
-    if (with_data && !empty && t.data == nullptr) {
+    return HALNORM_OK;
+}
+
+halnorm_status check_data(const Operand &a) {
+    if (a.tensor->data == nullptr && !is_empty(*a.tensor)) {
         return Failure(HALNORM_ERROR_NULL)
                << a.name << ".data: was NULL, should point to the elements";
     }
@@ -88,7 +93,7 @@ halnorm_status check_strides(const Operand &a) {
                    << a.name << ".strides[" << static_cast<int64_t>(i) << "]: was " << t.strides[i]
                    << ", elements overlap; should be more than " << last;
         }
-        if (t.strides[i] > max_int32 || (t.shape[i] - 1) > (max_offset - last) / t.strides[i]) {
+        if (t.strides[i] > max_int32 || (t.shape[i] - 1) * t.strides[i] > max_offset - last) {
             return Failure(HALNORM_ERROR_TOO_LARGE)
                    << a.name << ".strides[" << static_cast<int64_t>(i) << "]: was " << t.strides[i]
                    << ", the tensor spans more than 2^31 - 1024 elements; should be split into "
@@ -101,6 +106,17 @@ halnorm_status check_strides(const Operand &a) {
 
 int channel_axis(const halnorm_config &config, const halnorm_tensor &t) {
     return config.layout == HALNORM_NHWC ? t.rank - 1 : 1;
+}
+
+// Nothing that check_alone or check_pair would find in y where there is nothing in x.
+bool alike(const halnorm_tensor &x, const halnorm_tensor &y) {
+    if (y.dtype != x.dtype || y.device != x.device || y.rank != x.rank)
+        return false;
+    for (int i = 0; i < x.rank; i++) {
+        if (y.shape[i] != x.shape[i])
+            return false;
+    }
+    return true;
 }
 
 halnorm_status check_pair(const Operand &first, const Operand &other) {
@@ -189,8 +205,12 @@ halnorm_status fold(const halnorm_config &config, const Operand *operands, int c
             return Failure(HALNORM_ERROR_NULL)
                    << operand.name << ": was NULL, should point to a halnorm_tensor";
         }
-        HALNORM_TRY(check_alone(operand, with_data));
-        if (k > 0)
+        const bool checked = k > 0 && alike(*operands[0].tensor, *operand.tensor);
+        if (!checked)
+            HALNORM_TRY(check_alone(operand));
+        if (with_data)
+            HALNORM_TRY(check_data(operand));
+        if (k > 0 && !checked)
             HALNORM_TRY(check_pair(operands[0], operand));
     }
     const halnorm_tensor &x = *operands[0].tensor;
@@ -215,8 +235,10 @@ halnorm_status fold(const halnorm_config &config, const Operand *operands, int c
         set_region();
         return HALNORM_OK;
     }
-    for (int k = 0; k < count; k++)
-        HALNORM_TRY(check_strides(operands[k]));
+    for (int k = 0; k < count; k++) {
+        if (k == 0 || !same_strides(x, *operands[k].tensor))
+            HALNORM_TRY(check_strides(operands[k]));
+    }
 
     Run runs[HALNORM_MAX_RANK];
     const int joined = join(operands, count, channel, runs);
@@ -264,6 +286,37 @@ bool same_strides(const halnorm_tensor &x, const halnorm_tensor &y) {
     return true;
 }
 
+namespace {
+
+uintptr_t address_of(const Range &range) {
+    return reinterpret_cast<uintptr_t>(range.data);
+}
+
+struct Extent {
+    uintptr_t begin, end;
+    int index;
+};
+
+// Of two arguments that overlap.
+[[gnu::noinline]] halnorm_status check_in_place(const Range *ranges, int input, int output,
+                                                const InPlace *pairs, int pair_count) {
+    const Range &a = ranges[output], &b = ranges[input];
+    const InPlace *pair = nullptr;
+    for (int k = 0; k < pair_count && pair == nullptr; k++) {
+        if (pairs[k].output == output && pairs[k].input == input)
+            pair = &pairs[k];
+    }
+    if (pair != nullptr && pair->allowed && a.data == b.data)
+        return HALNORM_OK;
+    Failure failure(HALNORM_ERROR_OVERLAP);
+    failure << a.name << ": overlaps " << b.name << ", should be memory of its own";
+    if (pair != nullptr)
+        failure << ", or " << b.name << " itself with its strides";
+    return failure;
+}
+
+}  // namespace
+
 Range range_of(const char *name, const halnorm_tensor *tensor, bool output) {
     if (tensor == nullptr || is_empty(*tensor))
         return {name, nullptr, 0, 1, output};
@@ -280,34 +333,28 @@ Range range_of(const char *name, const halnorm_tensor *tensor, bool output) {
 halnorm_status check_ranges(const Range *ranges, int count, const InPlace *pairs, int pair_count) {
     for (int i = 0; i < count; i++) {
         const Range &a = ranges[i];
-        if (a.data != nullptr && reinterpret_cast<uintptr_t>(a.data) % a.alignment != 0) {
+        if ((address_of(a) & (a.alignment - 1)) != 0) {
             return Failure(HALNORM_ERROR_ALIGNMENT)
                    << a.name << ": was not a multiple of " << static_cast<int64_t>(a.alignment)
                    << " bytes";
         }
     }
+    // Each argument against the outputs before it, and an output against all before it.
+    Extent given[max_ranges], outputs[max_ranges];
+    Extent *given_end = given, *outputs_end = outputs;
     for (int i = 0; i < count; i++) {
-        for (int k = 0; k < i; k++) {
-            const Range &a = ranges[i], &b = ranges[k];
-            if (a.data == nullptr || b.data == nullptr || !(a.output || b.output))
-                continue;
-            const uintptr_t pa = reinterpret_cast<uintptr_t>(a.data),
-                            pb = reinterpret_cast<uintptr_t>(b.data);
-            if (pa >= pb + b.bytes || pb >= pa + a.bytes)
-                continue;
-            const InPlace *pair = nullptr;
-            for (int j = 0; j < pair_count && pair == nullptr; j++) {
-                if (pairs[j].output == i && pairs[j].input == k)
-                    pair = &pairs[j];
-            }
-            if (pair != nullptr && pair->allowed && pa == pb)
-                continue;
-            Failure failure(HALNORM_ERROR_OVERLAP);
-            failure << a.name << ": overlaps " << b.name << ", should be memory of its own";
-            if (pair != nullptr)
-                failure << ", or " << b.name << " itself with its strides";
-            return failure;
+        const Range &r = ranges[i];
+        if (r.data == nullptr)
+            continue;
+        const Extent a = {address_of(r), address_of(r) + r.bytes, i};
+        const Extent *const end = r.output ? given_end : outputs_end;
+        for (const Extent *b = r.output ? given : outputs; b != end; b++) {
+            if (a.begin < b->end && b->begin < a.end)
+                HALNORM_TRY(check_in_place(ranges, b->index, i, pairs, pair_count));
         }
+        *given_end++ = a;
+        if (r.output)
+            *outputs_end++ = a;
     }
     return HALNORM_OK;
 }
