@@ -27,6 +27,17 @@ int64_t clamp(int64_t v, int64_t low, int64_t high) {
     return v < low ? low : v > high ? high : v;
 }
 
+int64_t round_up(int64_t v, int64_t unit) {
+    return ceil_div(v, unit) * unit;
+}
+
+// The size of parts of about `size` that threads share evenly: equal, and a multiple of four of
+// them where there are more than two.
+int64_t even_part(int64_t all, int64_t size) {
+    const int64_t parts = ceil_div(all, size);
+    return parts == 1 ? all : ceil_div(all, parts == 2 ? 2 : round_up(parts, 4));
+}
+
 int32_t gcd(int32_t a, int32_t b) {
     return b == 0 ? a : gcd(b, a % b);
 }
@@ -57,13 +68,21 @@ int32_t choose_fold(int32_t channels, int32_t rows) {
 }
 
 bool can_fold(const Region &r) {
-    if (r.layout != kernel_nhwc || r.s.extent != 1 || r.n.extent <= 1 || r.c.extent <= 1)
+    if (r.s.extent != 1 || r.n.extent <= 1 || r.c.extent <= 1)
         return false;
     for (int k = 0; k < r.tensors; k++) {
         if (r.c.stride[k] != 1 || r.n.stride[k] != r.c.extent)
             return false;
     }
     return true;
+}
+
+// One row per channel becomes rows of `row` elements, a divisor.
+void cut_rows(Region *r, int64_t row) {
+    r->n.extent = r->s.extent / row;
+    for (int k = 0; k < r->tensors; k++)
+        r->n.stride[k] = row;
+    r->s.extent = row;
 }
 
 // Rows of up to 256 elements are not cut. Longer ones are cut into chunks of up to 512, 16 addends
@@ -80,6 +99,19 @@ int64_t choose_chunk_s(int64_t s) {
     return best;
 }
 
+// Of few channels in one long row each (a plane of one image, or all of a single channel) the rows
+// are cut, so that there is something to share out: channels are by far too few.
+void cut_long_rows(Region *r) {
+    constexpr int64_t longest = 16 * 1024, shortest = longest / 4, step = chunk_unit;
+    if (r->layout != kernel_nchw || r->n.extent != 1 || r->width() >= 16 || r->s.extent <= longest)
+        return;
+    int64_t row = longest;
+    while (row >= shortest && r->s.extent % row != 0)
+        row -= step;
+    if (row >= shortest)
+        cut_rows(r, row);
+}
+
 void fold_rows(Region *r) {
     if (!can_fold(*r))
         return;
@@ -92,24 +124,30 @@ void fold_rows(Region *r) {
     r->c.extent *= r->fold;
 }
 
+void reshape_for_cpu(Region *r) {
+    r->layout == kernel_nhwc ? fold_rows(r) : cut_long_rows(r);
+}
+
 void cut_reduction(Plan *plan) {
     const Region &r = plan->reduce;
     const int64_t s = r.s.extent, n = r.n.extent, element = static_cast<int64_t>(plan->element());
     const int64_t bytes = group_bytes / plan->streams;
-    plan->group = clamp(bytes / (s * n * element), 1, r.width());
+    plan->group = even_part(r.width(), clamp(bytes / (s * n * element), 1, r.width()));
     if (plan->group > 16)
-        plan->group -= plan->group % 16;
+        plan->group = round_up(plan->group, 16);
 
     // Few and large channels would keep most threads idle and do not fit the cache anyway.
-    const bool few = r.width() < 16 && plan->group == 1 && n >= 16;
+    const int64_t rows = clamp(bytes / (s * element), 1, n);
+    const bool few = r.width() < 16 && plan->group == 1 && ceil_div(n, rows) > r.width();
     plan->by_channel = r.layout == kernel_nchw && !few;
     if (r.layout == kernel_nchw) {
-        plan->block_n = plan->by_channel ? n : clamp(bytes / (s * element), 1, n);
+        plan->block_n = plan->by_channel ? n : rows;
         plan->chunk_s = choose_chunk_s(s);
         const int64_t rest = s % plan->chunk_s;
         plan->chunk_n = clamp(256 / (rest == 0 ? 1 : rest), 1, accumulator_addends);
     } else {
-        plan->block_n = clamp(clamp(65536 / (r.width() * s), 128 / clamp(s, 1, 128), 512), 1, n);
+        const int64_t block_n = clamp(65536 / (r.width() * s), 128 / clamp(s, 1, 128), 512);
+        plan->block_n = clamp(round_up(even_part(n, clamp(block_n, 1, n)), 16), 1, n);
         plan->chunk_s = accumulator_addends;
         const int64_t rest = s % plan->chunk_s;
         plan->chunk_n = clamp(accumulator_addends / (rest == 0 ? 1 : rest), 1, accumulator_addends);
@@ -132,10 +170,11 @@ void cut_apply(Plan *plan) {
     if (row * r.n.extent <= apply_elements)
         return;
     if (r.layout == kernel_nchw && row > apply_elements) {
-        plan->apply_channels = clamp(apply_elements / r.s.extent, 1, r.width());
+        plan->apply_channels =
+            even_part(r.width(), clamp(apply_elements / r.s.extent, 1, r.width()));
         plan->channel_parts = ceil_div(r.width(), plan->apply_channels);
     }
-    plan->apply_rows = clamp(apply_elements / row, 1, r.n.extent);
+    plan->apply_rows = even_part(r.n.extent, clamp(apply_elements / row, 1, r.n.extent));
     plan->row_parts = ceil_div(r.n.extent, plan->apply_rows);
 }
 
@@ -161,12 +200,8 @@ void cut_single_rows(Region *r) {
         best = row;
         break;
     }
-    if (best == 0)
-        return;
-    r->n.extent = r->s.extent / best;
-    for (int k = 0; k < r->tensors; k++)
-        r->n.stride[k] = best;
-    r->s.extent = best;
+    if (best != 0)
+        cut_rows(r, best);
 }
 
 // Eight chunks of a row of s elements at a time, a warp each; what remains is left to one warp.
@@ -295,7 +330,7 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
     plan->scratch = operands.scratch && !plan->empty() ? add_dense_tensor(&plan->apply) : 0;
     const bool cpu = plan->device == VariantDevice::cpu;
     if (!plan->empty()) {
-        const auto reshape = cpu ? fold_rows : cut_single_rows;
+        const auto reshape = cpu ? reshape_for_cpu : cut_single_rows;
         reshape(&plan->apply);
         if (!same)
             reshape(&plan->reduce);
