@@ -3,6 +3,7 @@
 #include <atomic>
 #include <pthread.h>
 #include <sched.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "parallel.h"
@@ -22,22 +23,53 @@ struct Job {
 pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER;   // held by the call that owns the pool
 pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;  // guards all below
 pthread_cond_t start = PTHREAD_COND_INITIALIZER, done = PTHREAD_COND_INITIALIZER;
-int32_t workers = 0;  // threads that exist
-int32_t invited = 0;  // workers that may still join the job
-int32_t running = 0;  // workers inside the job
+int32_t workers = 0;              // threads that exist
+std::atomic<int32_t> invited{0};  // workers that may still join the job; written under `mutex`
+std::atomic<int32_t> running{0};  // workers inside the job; likewise
 Job job;
 pthread_once_t fork_handlers = PTHREAD_ONCE_INIT;
+
+int64_t now() {
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return int64_t{t.tv_sec} * 1000000000 + t.tv_nsec;
+}
+
+// Leaves the core to its other thread, and the bus to others, for some tens of cycles.
+void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__) || (defined(__ARM_ARCH) && __ARM_ARCH >= 7)
+    asm volatile("yield");
+#endif
+}
 
 void work() {
     for (int64_t i; (i = job.next.fetch_add(1, std::memory_order_relaxed)) < job.tasks;)
         job.task(job.argument, i);
 }
 
+// Waits with `mutex` held until changed() is true, as pthread_cond_wait does, but awake for a while
+// first: the next job of a pass, and the end of the last task, mostly come within microseconds, and
+// to be woken takes longer than that.
+template<typename Changed>
+void wait_for(pthread_cond_t *condition, Changed changed) {
+    constexpr int64_t awake = 20 * 1000;  // nanoseconds
+    if (!changed()) {
+        pthread_mutex_unlock(&mutex);
+        const int64_t began = now();
+        while (!changed() && now() - began < awake)
+            relax();
+        pthread_mutex_lock(&mutex);
+    }
+    while (!changed())
+        pthread_cond_wait(condition, &mutex);
+}
+
 void *worker(void *) {
     pthread_mutex_lock(&mutex);
     for (;;) {
-        while (invited == 0)
-            pthread_cond_wait(&start, &mutex);
+        wait_for(&start, [] { return invited.load(std::memory_order_relaxed) > 0; });
         invited--;
         running++;
         pthread_mutex_unlock(&mutex);
@@ -114,8 +146,7 @@ void pool_parallel_for(int32_t threads, int64_t tasks, Task task, void *argument
 
     pthread_mutex_lock(&mutex);
     invited = 0;  // whoever did not wake in time is not needed any more
-    while (running > 0)
-        pthread_cond_wait(&done, &mutex);
+    wait_for(&done, [] { return running.load(std::memory_order_relaxed) == 0; });
     pthread_mutex_unlock(&mutex);
     pthread_mutex_unlock(&busy);
 }
