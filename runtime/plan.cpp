@@ -44,27 +44,28 @@ int32_t gcd(int32_t a, int32_t b) {
 
 // Rows of C channels are seen as rows of f * C where C alone leaves most of a vector empty. f
 // divides the number of rows. Measured on NHWC float32: rows of 128 k elements first, then 64 k,
-// then 16 k; 1024 at most. In tiny tensors a merge of many folds costs more than it saves: 64 at
-// most, and any multiple of C, the largest. (In 32 bits: a division of 64 is slow on many
-// machines.)
+// then 16 k; 1024 at most; where there are none, the longest, whose end is the smallest part. In
+// tiny tensors a merge of many folds costs more than it saves: 64 at most, and any multiple of C,
+// the largest. (In 32 bits: a division of 64 is slow on many machines.)
 int32_t choose_fold(int32_t channels, int32_t rows) {
     if (channels % 64 == 0)
         return 1;
-    if (int64_t{channels} * rows < 4096) {
-        int32_t f = 64 / channels;
-        while (f > 1 && rows % f != 0)
-            f--;
-        return f > 1 ? f : 1;
-    }
-    const int32_t step = 16 / gcd(channels, 16), most = 1024 / channels;
+    const bool tiny = int64_t{channels} * rows < 4096;
+    const int32_t step = 16 / gcd(channels, 16), most = (tiny ? 64 : 1024) / channels;
     int32_t best = 1, best_unit = 0;
-    for (int32_t f = step; f <= most; f += step) {
+    for (int32_t f = step; f <= most && !tiny; f += step) {
         const int32_t w = f * channels;
         const int32_t unit = w % 128 == 0 ? 128 : w % 64 == 0 ? 64 : 16;
         if (unit > best_unit && rows % f == 0)
             best = f, best_unit = unit;
     }
-    return best;
+    if (best_unit > 0)
+        return best;
+    for (int32_t f = most; f > 1; f--) {
+        if (rows % f == 0)
+            return f;
+    }
+    return 1;
 }
 
 bool can_fold(const Region &r) {
