@@ -13,6 +13,8 @@ endif()
 set(HALNORM_OS linux)
 
 option(HALNORM_GPU "Build the variants for GPUs (without them: a smaller archive)" ON)
+option(HALNORM_KERNELS_APART
+  "Make each kernel a target of its own that the archive does not hold: a link picks those it needs (bench/try)" OFF)
 
 # Stages: those with x and y have a kernel per layout.
 set(HALNORM_LAYOUT_STAGES shift sums normalize normalize_add activation_gradient gradient_sums input_gradient)
@@ -133,7 +135,35 @@ function(halnorm_add_kernel LIBRARY KERNEL VARIANT STAGE DTYPE)
     DEPENDS ${generator}
     COMMENT "Kernel ${KERNEL}"
     VERBATIM)
-  target_sources(${LIBRARY} PRIVATE ${kernel} ${out}/include/${KERNEL}.h)
+  if(HALNORM_KERNELS_APART)
+    add_custom_target(${KERNEL} DEPENDS ${kernel})
+  else()
+    target_sources(${LIBRARY} PRIVATE ${kernel} ${out}/include/${KERNEL}.h)
+  endif()
+endfunction()
+
+# What a table includes to name a kernel: its header. A kernel that stands apart may be absent, so its name is weak, and
+# no header is generated for it.
+function(halnorm_kernel_declaration KERNEL ROW DTYPE OUT)
+  if(HALNORM_KERNELS_APART)
+    set(type "std::remove_pointer_t<std::remove_all_extents_t<decltype(halnorm::${ROW}::${DTYPE})>>")
+    set(${OUT} "extern \"C\" __attribute__((weak)) ${type} ${KERNEL};\n" PARENT_SCOPE)
+  else()
+    set(${OUT} "#include \"include/${KERNEL}.h\"\n" PARENT_SCOPE)
+  endif()
+endfunction()
+
+# The type of a stage's rows in runtime/kernels.h: batch_coefficients gives BatchCoefficientsRow.
+function(halnorm_row_type STAGE OUT)
+  set(type "")
+  string(REPLACE "_" ";" words ${STAGE})
+  foreach(word IN LISTS words)
+    string(SUBSTRING ${word} 0 1 head)
+    string(SUBSTRING ${word} 1 -1 rest)
+    string(TOUPPER ${head} head)
+    string(APPEND type ${head}${rest})
+  endforeach()
+  set(${OUT} ${type}Row PARENT_SCOPE)
 endfunction()
 
 # variants.json: every line of the list with its targets on all platforms, for tools that run generators by themselves
@@ -167,6 +197,7 @@ function(halnorm_add_kernels LIBRARY)
       set(other cpu)
     endif()
     foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES)
+      halnorm_row_type(${stage} row_type)
       set(row "")
       foreach(dtype f32 f64)
         set(cells "")
@@ -182,7 +213,8 @@ function(halnorm_add_kernels LIBRARY)
           list(APPEND cells ${kernel})
         endif()
         foreach(kernel IN LISTS cells)
-          string(APPEND includes_${stage}_${kind} "#include \"include/${kernel}.h\"\n")
+          halnorm_kernel_declaration(${kernel} ${row_type} ${dtype} declaration)
+          string(APPEND includes_${stage}_${kind} "${declaration}")
         endforeach()
         list(JOIN cells ", " cells)
         if(stage IN_LIST HALNORM_LAYOUT_STAGES)
@@ -209,27 +241,22 @@ function(halnorm_add_kernels LIBRARY)
   set(gpu_definitions "")
   set(gpu_includes "")
   foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES)
-    set(type "")
-    string(REPLACE "_" ";" words ${stage})
-    foreach(word IN LISTS words)
-      string(SUBSTRING ${word} 0 1 head)
-      string(SUBSTRING ${word} 1 -1 rest)
-      string(TOUPPER ${head} head)
-      string(APPEND type ${head}${rest})
-    endforeach()
+    halnorm_row_type(${stage} row_type)
     file(GENERATE OUTPUT ${out}/${stage}_table.cpp CONTENT
 "// Generated from schedules/CMakeLists.txt.
 #include \"kernels.h\"
 
+#include <type_traits>
+
 ${includes_${stage}_cpu}
 namespace halnorm {
-const ${type}Row ${stage}_kernels[] = {
+const ${row_type} ${stage}_kernels[] = {
 ${rows_${stage}_cpu}};
 }  // namespace halnorm
 ")
     target_sources(${LIBRARY} PRIVATE ${out}/${stage}_table.cpp)
     string(APPEND gpu_includes "${includes_${stage}_gpu}")
-    string(APPEND gpu_definitions "const ${type}Row gpu_${stage}[] = {\n${rows_${stage}_gpu}};\n")
+    string(APPEND gpu_definitions "const ${row_type} gpu_${stage}[] = {\n${rows_${stage}_gpu}};\n")
     list(APPEND gpu_tables gpu_${stage})
   endforeach()
   list(JOIN gpu_tables ", " gpu_tables)
