@@ -1,0 +1,54 @@
+"""A side whose kernels an autoscheduler made: the variant's, with its own where it gave up."""
+
+import os
+import re
+
+import build
+
+
+def stage_and_layout(kernel):
+    """halnorm_sums_nchw_f32__x86_avx2 is of stage sums and layout nchw; other stages have no layout."""
+    match = re.match(r"halnorm_(\w+?)(?:_(nchw|nhwc))?_(f32|f64)__", kernel)
+    return match[1], match[2], match[3]
+
+
+def target_of(state, variant):
+    return dict(line.split() for line in (state.build / "targets.txt").read_text().splitlines())[variant]
+
+
+def generate(state, name, act, kernel, target, folder):
+    """Why there is no kernel, or None."""
+    stage, layout, dtype = stage_and_layout(kernel)
+    environment = dict(os.environ, LD_LIBRARY_PATH=str(build.VENV / "halide/lib64"), HALNORM_AUTOSCHEDULER=name,
+                       HALNORM_STAGE=stage, HALNORM_ACTIVATION=act,
+                       HALNORM_SCHEDULE_FILE=str(folder / f"{kernel}.schedule.h"))
+    command = ["timeout", "120", state.build / "autoscheduled", "-g", f"{stage}_{dtype}", "-f", kernel, "-o", folder,
+               "-e", "object,stmt_html", f"target={target}", *([f"layout={layout}"] if layout else [])]
+    done = build.run(*command, env=environment)
+    if done.returncode == 124:
+        return "it took more than 120 s"
+    said = done.stdout.strip().splitlines() or [f"exit status {done.returncode}"]
+    return None if done.returncode == 0 else said[-1]
+
+
+def link(state, variant, pipeline, layout, options, folder, say):
+    """The shared object, and the objects of its kernels."""
+    folder.mkdir(parents=True, exist_ok=True)
+    build.make(state, "autoscheduled", "quiet_errors")
+    target = target_of(state, variant)
+    objects, own = [], []
+    for kernel in build.kernels_of(state, variant, pipeline, layout, options.dtype):
+        why_not = generate(state, options.autoscheduler, options.act, kernel, target, folder)
+        if why_not is None:
+            objects.append(folder / f"{kernel}.o")
+        else:
+            stage = stage_and_layout(kernel)[0]
+            say(f"      {stage}: its own schedule, since {options.autoscheduler} gave up: {why_not}")
+            own.append(kernel)
+    if own:
+        build.make(state, *own)
+        objects += build.objects_of(state, own)
+    build.must("making Halide's runtime", state.build / "autoscheduled", "-r", "halide_runtime", "-o", folder, "-e",
+               "object", "target=x86-64-linux")
+    objects += [folder / "halide_runtime.o", state.build / "CMakeFiles/quiet_errors.dir/quiet_errors.cpp.o"]
+    return build.link_side(state, folder / f"{pipeline}-{layout}.so", pipeline, objects), objects
