@@ -4,6 +4,7 @@
 #include "streaming.h"
 
 #include <gtest/gtest.h>
+#include <iterator>
 
 #include "backward_call.h"
 #include "cpu_features.h"
@@ -40,11 +41,12 @@ protected:
         }
     }
 
+    // Every `step`-th shape.
     template<typename AnyCase, typename Body>
-    void for_each_shape(AnyCase k, Body body) {
+    void for_each_shape(AnyCase k, Body body, size_t first = 0, size_t step = 1) {
         k.variant = GetParam();
-        for (const auto &shape : shapes) {
-            k.take_shape(shape, 3);
+        for (size_t i = first % step; i < std::size(shapes); i += step) {
+            k.take_shape(shapes[i], 3);
             for_each_layout_and_dtype(k, body);
         }
     }
@@ -71,7 +73,8 @@ TEST_P(Streaming, same_bits_of_every_activation) {
         Case k;
         k.activation = static_cast<halnorm_activation>(a);
         k.pipeline = Pipeline::inference;
-        for_each_shape(k, [&](Case c) { expect_same_bits<Call>(c); });
+        for_each_shape(
+            k, [&](Case c) { expect_same_bits<Call>(c); }, static_cast<size_t>(a), 3);
     }
 }
 
@@ -89,19 +92,24 @@ TEST_P(Streaming, same_bits_of_training_and_a_second_addend) {
 }
 
 TEST_P(Streaming, same_bits_of_gradients) {
+    size_t turn = 0;
     for (halnorm_activation activation :
-         {HALNORM_ACT_NONE, HALNORM_ACT_LEAKY_RELU, HALNORM_ACT_ELU, HALNORM_ACT_SILU}) {
+         {HALNORM_ACT_NONE, HALNORM_ACT_RELU, HALNORM_ACT_LEAKY_RELU, HALNORM_ACT_ELU,
+          HALNORM_ACT_SILU}) {
         BackwardCase k;
         k.activation = activation;
-        for_each_shape(k, [&](BackwardCase c) {
-            expect_same_bits<BackwardCall>(c);
-            c.add = c.dz = true;
-            expect_same_bits<BackwardCall>(c);
-            c.add = c.dz = false;
-            c.batch = false;
-            c.from_y = invertible(activation);
-            expect_same_bits<BackwardCall>(c);
-        });
+        for_each_shape(
+            k,
+            [&](BackwardCase c) {
+                expect_same_bits<BackwardCall>(c);
+                c.add = c.dz = true;
+                expect_same_bits<BackwardCall>(c);
+                c.add = c.dz = false;
+                c.batch = false;
+                c.from_y = invertible(activation);
+                expect_same_bits<BackwardCall>(c);
+            },
+            turn++, 2);
     }
 }
 
