@@ -8,6 +8,7 @@ const std::vector<Shape> &shapes() {
     static const std::vector<Shape> list = {
         // ResNet-50
         {"1x64x112x112", 1, 64, 12544, true},
+        {"32x64x112x112", 32, 64, 12544, false},
         {"8x64x56x56", 8, 64, 3136, true},
         {"32x64x56x56", 32, 64, 3136, false},
         {"8x256x56x56", 8, 256, 3136, false},

@@ -16,6 +16,10 @@ option(HALNORM_GPU "Build the variants for GPUs (without them: a smaller archive
 option(HALNORM_KERNELS_APART
   "Make each kernel a target of its own that the archive does not hold: a link picks those it needs (bench/try)" OFF)
 
+if(HALNORM_ARCH STREQUAL x86-64)
+  option(HALNORM_STREAMING "Build the kernels with streaming stores that the list of variants names (needs LLVM 22)" ON)
+endif()
+
 # Stages: those with x and y have a kernel per layout.
 set(HALNORM_LAYOUT_STAGES shift sums normalize normalize_add activation_gradient gradient_sums input_gradient)
 set(HALNORM_CHANNEL_STAGES merge batch_coefficients moving_coefficients
@@ -40,15 +44,23 @@ function(halnorm_target_of ARCH FEATURES TARGET EMIT)
   set(${EMIT} ${emit} PARENT_SCOPE)
 endfunction()
 
-# halnorm_variant(NAME SCHEDULE FILE [ARCH ...] [FEATURES ...] [DEVICE cuda|opencl] [EXPERIMENTAL])
+# Stages that have a second kernel with streaming stores where a variant names them, as a stage NAME_streaming.
+set(HALNORM_STREAMING_STAGES normalize normalize_add input_gradient)
+
+# halnorm_variant(NAME SCHEDULE FILE [ARCH ...] [FEATURES ...] [STREAMING STAGE...] [DEVICE cuda|opencl] [EXPERIMENTAL])
 # The generator program is built for every variant, so that cross builds find all of them; the kernels only where ARCH
 # (default: any) is this platform's.
 function(halnorm_variant NAME)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "EXPERIMENTAL" "SCHEDULE;DEVICE" "ARCH;FEATURES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "EXPERIMENTAL" "SCHEDULE;DEVICE" "ARCH;FEATURES;STREAMING")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SCHEDULE)
     message(FATAL_ERROR "halnorm_variant(${NAME}): should be NAME SCHEDULE FILE [ARCH ...] [FEATURES ...] "
-                        "[DEVICE cuda|opencl] [EXPERIMENTAL]; was not: ${arg_UNPARSED_ARGUMENTS}")
+                        "[STREAMING STAGE...] [DEVICE cuda|opencl] [EXPERIMENTAL]; was not: ${arg_UNPARSED_ARGUMENTS}")
   endif()
+  foreach(stage IN LISTS arg_STREAMING)
+    if(NOT stage IN_LIST HALNORM_STREAMING_STAGES)
+      message(FATAL_ERROR "halnorm_variant(${NAME}): STREAMING was ${stage}, should be of: ${HALNORM_STREAMING_STAGES}")
+    endif()
+  endforeach()
 
   # Variants that share a schedule share its generator program.
   get_filename_component(schedule ${arg_SCHEDULE} NAME_WE)
@@ -84,6 +96,7 @@ function(halnorm_variant NAME)
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_TARGET ${target})
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_EMIT ${emit})
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_FEATURES "${arg_FEATURES}")
+  set_property(GLOBAL PROPERTY HALNORM_${NAME}_STREAMING "${arg_STREAMING}")
   if(arg_DEVICE)
     set_property(GLOBAL APPEND PROPERTY HALNORM_DEVICES ${arg_DEVICE})
     set_property(GLOBAL PROPERTY HALNORM_${NAME}_DEVICE ${arg_DEVICE})
@@ -94,7 +107,7 @@ function(halnorm_variant NAME)
 endfunction()
 
 # One kernel, as a source of `library`: its object or its C++, and its header, which an edited schedule leaves as it was:
-# the tables are not compiled again.
+# the tables are not compiled again. Of a stage NAME_streaming it is that of NAME, with streaming stores.
 function(halnorm_add_kernel LIBRARY KERNEL VARIANT STAGE DTYPE)
   get_property(schedule GLOBAL PROPERTY HALNORM_${VARIANT}_SCHEDULE)
   get_property(target GLOBAL PROPERTY HALNORM_${VARIANT}_TARGET)
@@ -116,6 +129,20 @@ function(halnorm_add_kernel LIBRARY KERNEL VARIANT STAGE DTYPE)
   endif()
   get_property(emit GLOBAL PROPERTY HALNORM_${VARIANT}_EMIT)
   set(kernel ${out}/${KERNEL}.o)
+  set(depends ${generator})
+  if(STAGE MATCHES "(.+)_streaming$")
+    set(STAGE ${CMAKE_MATCH_1})
+    list(APPEND ARGN streaming=true)
+    set(emit bitcode)
+    # All of these stages write to the Func y of generators/stages.h.
+    if(HALNORM_GENERATORS_DIR)
+      set(streaming_stores ${HALNORM_GENERATORS_DIR}/streaming_stores)
+    else()
+      set(streaming_stores halnorm_streaming_stores)
+    endif()
+    set(finish COMMAND ${streaming_stores} ${out}/${KERNEL}.bc y ${kernel})
+    list(APPEND depends ${streaming_stores})
+  endif()
   if(emit STREQUAL c_source)
     set(kernel ${out}/${KERNEL}.halide_generated.cpp)
     # Without what follows the kernel: its description for Halide, which would be variables set at run time.
@@ -132,7 +159,7 @@ function(halnorm_add_kernel LIBRARY KERNEL VARIANT STAGE DTYPE)
     COMMAND ${generator} -g ${STAGE}_${DTYPE} -f ${KERNEL} -o ${out} -e ${emit},c_header target=${target} ${ARGN}
     ${finish}
     COMMAND ${CMAKE_COMMAND} -E copy_if_different ${out}/${KERNEL}.h ${out}/include/${KERNEL}.h
-    DEPENDS ${generator}
+    DEPENDS ${depends}
     COMMENT "Kernel ${KERNEL}"
     VERBATIM)
   if(HALNORM_KERNELS_APART)
@@ -153,10 +180,12 @@ function(halnorm_kernel_declaration KERNEL ROW DTYPE OUT)
   endif()
 endfunction()
 
-# The type of a stage's rows in runtime/kernels.h: batch_coefficients gives BatchCoefficientsRow.
+# The type of a stage's rows in runtime/kernels.h: batch_coefficients gives BatchCoefficientsRow. Streaming kernels have
+# the type of the ordinary ones.
 function(halnorm_row_type STAGE OUT)
   set(type "")
-  string(REPLACE "_" ";" words ${STAGE})
+  string(REGEX REPLACE "_streaming$" "" words ${STAGE})
+  string(REPLACE "_" ";" words ${words})
   foreach(word IN LISTS words)
     string(SUBSTRING ${word} 0 1 head)
     string(SUBSTRING ${word} 1 -1 rest)
@@ -179,7 +208,8 @@ function(halnorm_add_kernels LIBRARY)
   get_property(variants GLOBAL PROPERTY HALNORM_VARIANTS)
   set(out ${PROJECT_BINARY_DIR}/kernels)
   file(MAKE_DIRECTORY ${out}/include)
-  foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES)
+  list(TRANSFORM HALNORM_STREAMING_STAGES APPEND _streaming OUTPUT_VARIABLE streaming_stages)
+  foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES streaming_stages)
     foreach(kind cpu gpu)
       set(includes_${stage}_${kind} "")
       set(rows_${stage}_${kind} "")
@@ -196,12 +226,21 @@ function(halnorm_add_kernels LIBRARY)
       set(kind gpu)
       set(other cpu)
     endif()
-    foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES)
+    set(streaming "")
+    if(HALNORM_STREAMING)
+      get_property(streaming GLOBAL PROPERTY HALNORM_${variant}_STREAMING)
+      list(TRANSFORM streaming APPEND _streaming)
+    endif()
+    foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES streaming_stages)
+      if(stage IN_LIST streaming_stages AND NOT stage IN_LIST streaming)
+        string(APPEND rows_${stage}_cpu "    {},\n")
+        continue()
+      endif()
       halnorm_row_type(${stage} row_type)
       set(row "")
       foreach(dtype f32 f64)
         set(cells "")
-        if(stage IN_LIST HALNORM_LAYOUT_STAGES)
+        if(NOT stage IN_LIST HALNORM_CHANNEL_STAGES)
           foreach(layout nchw nhwc)
             set(kernel halnorm_${stage}_${layout}_${dtype}__${variant})
             halnorm_add_kernel(${LIBRARY} ${kernel} ${variant} ${stage} ${dtype} layout=${layout})
@@ -217,7 +256,7 @@ function(halnorm_add_kernels LIBRARY)
           string(APPEND includes_${stage}_${kind} "${declaration}")
         endforeach()
         list(JOIN cells ", " cells)
-        if(stage IN_LIST HALNORM_LAYOUT_STAGES)
+        if(NOT stage IN_LIST HALNORM_CHANNEL_STAGES)
           set(cells "{${cells}}")
         endif()
         list(APPEND row "${cells}")
@@ -231,7 +270,7 @@ function(halnorm_add_kernels LIBRARY)
     get_property(experimental GLOBAL PROPERTY HALNORM_${variant}_EXPERIMENTAL)
     list(JOIN features " " features)
     string(APPEND rows_variants
-      "    {\"${variant}\", \"${HALNORM_ARCH}\", \"${features}\", ${experimental}, VariantDevice::${device}},\n")
+      "    {\"${variant}\", \"${HALNORM_ARCH}\", \"${features}\", ${experimental}, VariantDevice::${device}, $<IF:$<BOOL:${streaming}>,true,false>},\n")
   endforeach()
 
   # Rows are in the order of the variants in all tables. GPU kernels are in tables of their own, and all of these behind
@@ -240,7 +279,7 @@ function(halnorm_add_kernels LIBRARY)
   set(gpu_tables "")
   set(gpu_definitions "")
   set(gpu_includes "")
-  foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES)
+  foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES streaming_stages)
     halnorm_row_type(${stage} row_type)
     file(GENERATE OUTPUT ${out}/${stage}_table.cpp CONTENT
 "// Generated from schedules/CMakeLists.txt.
@@ -255,6 +294,9 @@ ${rows_${stage}_cpu}};
 }  // namespace halnorm
 ")
     target_sources(${LIBRARY} PRIVATE ${out}/${stage}_table.cpp)
+    if(stage IN_LIST streaming_stages)
+      continue()
+    endif()
     string(APPEND gpu_includes "${includes_${stage}_gpu}")
     string(APPEND gpu_definitions "const ${row_type} gpu_${stage}[] = {\n${rows_${stage}_gpu}};\n")
     list(APPEND gpu_tables gpu_${stage})

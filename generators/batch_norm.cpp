@@ -361,9 +361,10 @@ std::vector<Form> activation_forms(const Expr &form, std::vector<ActivationForm>
 
 // Layout, extents and strides of a stage over all elements; `tensors` are those that are read.
 template<typename T>
-void describe(Pointwise &g, Layout layout, Output<Buffer<T>> &y,
+void describe(Pointwise &g, Layout layout, bool streaming, Output<Buffer<T>> &y,
               std::initializer_list<Input<Buffer<T>> *> tensors) {
     g.layout = layout;
+    g.streaming = streaming;
     g.type = Halide::type_of<T>();
     y = g.y;
     for (Input<Buffer<T>> *tensor : tensors)
@@ -377,6 +378,7 @@ template<typename T>
 class NormalizeGenerator : public Halide::Generator<NormalizeGenerator<T>> {
 public:
     Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
+    Halide::GeneratorParam<bool> streaming{"streaming", false};
     Input<Buffer<T>> x{"x", 3};
     Input<Buffer<T>> center{"center", 1};
     Input<Buffer<T>> scale{"scale", 1};
@@ -391,7 +393,7 @@ public:
         const Expr v = (x(g.s, g.c, g.n) - center(g.c)) * scale(g.c) + offset(g.c);
         g.y(g.s, g.c, g.n) = activate(form, v, {lower, upper, alpha});
         g.forms = activation_forms(form);
-        describe<T>(g, layout, y, {&x});
+        describe<T>(g, layout, streaming, y, {&x});
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -404,6 +406,7 @@ template<typename T>
 class NormalizeAddGenerator : public Halide::Generator<NormalizeAddGenerator<T>> {
 public:
     Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
+    Halide::GeneratorParam<bool> streaming{"streaming", false};
     Input<Buffer<T>> x{"x", 3};
     Input<Buffer<T>> z{"z", 3};
     Input<Buffer<T>> center{"center", 1};
@@ -421,7 +424,7 @@ public:
         g.y(g.s, g.c, g.n) =
             activate(form, v + z(g.s, g.c, g.n) * factor, {lower, upper, alpha});
         g.forms = activation_forms(form);
-        describe<T>(g, layout, y, {&x, &z});
+        describe<T>(g, layout, streaming, y, {&x, &z});
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -494,7 +497,7 @@ public:
         const Expr addend = zero_unless(factor != cast<T>(0), z(g.s, g.c, g.n) * factor);
         g.y(g.s, g.c, g.n) = slope * activation_gradient(form, dy(g.s, g.c, g.n), v + addend, {lower, upper, alpha});
         g.forms = activation_forms(form, {ActivationForm::leaky_relu});
-        describe<T>(g, layout, g_out, {&x, &z, &dy});
+        describe<T>(g, layout, false, g_out, {&x, &z, &dy});
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -550,6 +553,7 @@ template<typename T>
 class InputGradientGenerator : public Halide::Generator<InputGradientGenerator<T>> {
 public:
     Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
+    Halide::GeneratorParam<bool> streaming{"streaming", false};
     Input<Buffer<T>> x{"x", 3};  // or y
     Input<Buffer<T>> dy{"dy", 3};
     Input<Buffer<T>> center{"center", 1};
@@ -575,7 +579,7 @@ public:
         g.y(g.s, g.c, g.n) = select(scaled, a(g.c) * dy_, a(g.c) * e.g + through_statistics);
         g.forms = element.forms();
         g.forms.push_back({scaled, true});
-        describe<T>(g, layout, dx, {&x, &dy});
+        describe<T>(g, layout, streaming, dx, {&x, &dy});
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }

@@ -112,6 +112,12 @@ struct Pointwise {
     Halide::Expr width, row;  // its extents in c and in s
     Layout layout = Layout::nchw;
     Halide::Type type;
+
+    // A kernel whose stores go past the cache (generators/streaming_stores.cpp). It is called where
+    // every row of y, along s or in NHWC along c, is whole cache lines; all stores to y have to be
+    // whole vectors, so no tail is wanted and none allowed.
+    bool streaming = false;
+    int line() const { return 64 / type.bytes(); }  // elements
 };
 
 }  // namespace halnorm

@@ -96,4 +96,33 @@ const char *missing_cpu_feature(const CpuWords &words, const char *features) {
     return nullptr;
 }
 
+int64_t cache_bytes(const CacheWords &words) {
+    const uint32_t type = words.eax & 31;
+    constexpr uint32_t none = 0, instructions = 2;
+    if (type == none || type == instructions)
+        return 0;
+    const auto field = [&](int shift, int bits) -> int64_t {
+        return (words.ebx >> shift & ((1u << bits) - 1)) + 1;
+    };
+    const int64_t line = field(0, 12), partitions = field(12, 10), ways = field(22, 10);
+    return ways * partitions * line * (int64_t{words.ecx} + 1);
+}
+
+int64_t read_last_level_cache() {
+    int64_t largest = 0;
+#if defined(__x86_64__) || defined(__i386__)
+    const unsigned leaves[] = {4, 0x8000001d};  // AMD's machines have nothing in the first
+    for (unsigned leaf : leaves) {
+        for (unsigned cache = 0; cache < 8; cache++) {
+            unsigned a = 0, b = 0, c = 0, d = 0;
+            if (!__get_cpuid_count(leaf, cache, &a, &b, &c, &d))
+                break;
+            const int64_t bytes = cache_bytes({a, b, c});
+            largest = bytes > largest ? bytes : largest;
+        }
+    }
+#endif
+    return largest > 0 ? largest : 32 << 20;
+}
+
 }  // namespace halnorm

@@ -20,4 +20,14 @@ CpuWords read_cpu_words();
 // missing.
 const char *missing_cpu_feature(const CpuWords &words, const char *features);
 
+// What one subleaf of CPUID says of a cache: leaf 4 of Intel, 0x8000001D of AMD.
+struct CacheWords {
+    uint32_t eax, ebx, ecx;
+};
+// Bytes of that cache; 0 where it is none, or holds instructions only.
+int64_t cache_bytes(const CacheWords &words);
+
+// Bytes of this machine's largest cache; 32 MB where the machine does not say.
+int64_t read_last_level_cache();
+
 }  // namespace halnorm

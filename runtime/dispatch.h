@@ -13,6 +13,7 @@ struct Variant {
     const char *name, *arch, *features;
     bool experimental;
     VariantDevice device;
+    bool streaming;  // has kernels whose stores go past the cache
 };
 
 // Generated from schedules/CMakeLists.txt, in order of preference; `generic`, which needs nothing,

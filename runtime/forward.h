@@ -25,6 +25,7 @@ struct ForwardArguments {
         Operands o = {{{"x", x}, {"y", y}}, 2, reduces ? 1 : 0, forward_streams};
         if (add)
             o.add("z", z);
+        o.result = 1;
         return o;
     }
 };

@@ -107,6 +107,11 @@ extern const SavedCoefficientsRow saved_coefficients_kernels[];
 extern const ParameterGradientsRow parameter_gradients_kernels[];
 extern const InputCoefficientsRow input_coefficients_kernels[];
 
+// Kernels whose stores go past the cache, of the variants that have such; the others' are nullptr.
+extern const NormalizeRow normalize_streaming_kernels[];
+extern const NormalizeAddRow normalize_add_streaming_kernels[];
+extern const InputGradientRow input_gradient_streaming_kernels[];
+
 // The tables of the variants for GPUs, in the order of the generated table.
 struct GpuKernels {
     const ShiftRow *shift;

@@ -2,6 +2,7 @@
 
 #include "activation.h"
 #include "status.h"
+#include "streaming.h"
 
 namespace halnorm {
 namespace {
@@ -141,6 +142,8 @@ void cut_reduction(Plan *plan) {
     const int64_t rows = clamp(bytes / (s * element), 1, n);
     const bool few = r.width() < 16 && plan->group == 1 && ceil_div(n, rows) > r.width();
     plan->by_channel = r.layout == kernel_nchw && !few;
+    if (plan->stores == Stores::flat && plan->by_channel)
+        plan->group = round_up(plan->group, plan->flat_channels);
     if (r.layout == kernel_nchw) {
         plan->block_n = plan->by_channel ? n : rows;
         plan->chunk_s = choose_chunk_s(s);
@@ -170,6 +173,15 @@ void cut_apply(Plan *plan) {
     apply_at_once(plan);
     if (row * r.n.extent <= apply_elements)
         return;
+    if (plan->stores == Stores::flat) {
+        // A piece, whose coefficients are repeated once for many rows.
+        const int64_t piece = plan->flat_channels * r.s.extent;
+        plan->apply_channels = plan->flat_channels;
+        plan->channel_parts = ceil_div(r.width(), plan->apply_channels);
+        plan->apply_rows = even_part(r.n.extent, clamp(apply_elements / piece, 1, r.n.extent));
+        plan->row_parts = ceil_div(r.n.extent, plan->apply_rows);
+        return;
+    }
     if (r.layout == kernel_nchw && row > apply_elements) {
         plan->apply_channels =
             even_part(r.width(), clamp(apply_elements / r.s.extent, 1, r.width()));
@@ -273,6 +285,13 @@ halnorm_status check_config(const halnorm_config *config) {
                << static_cast<int64_t>(c.moving_variance_estimator)
                << ", should be HALNORM_VARIANCE_POPULATION (0) or HALNORM_VARIANCE_SAMPLE (1)";
     }
+    if (c.stores != HALNORM_STORES_AUTOMATIC && c.stores != HALNORM_STORES_ORDINARY &&
+        c.stores != HALNORM_STORES_STREAMING) {
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << "config.stores: was " << static_cast<int64_t>(c.stores)
+               << ", should be HALNORM_STORES_AUTOMATIC (0), HALNORM_STORES_ORDINARY (1) or "
+                  "HALNORM_STORES_STREAMING (2)";
+    }
     if (c.threads < 0) {
         return Failure(HALNORM_ERROR_PARAMETER)
                << "config.threads: was " << static_cast<int64_t>(c.threads)
@@ -336,6 +355,10 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
         if (!same)
             reshape(&plan->reduce);
     }
+    plan->stores = Stores::ordinary;
+    plan->flat_channels = 0;
+    if (cpu && !plan->empty())
+        choose_stores(operands, plan);
     if (reduces && same)
         plan->reduce = plan->apply;
     if (plan->empty()) {

@@ -19,6 +19,9 @@ struct Slice {
     int64_t c, channels, n, rows;
 };
 
+// How the result of a call is stored: see streaming.h.
+enum class Stores { ordinary, by_row, flat };
+
 struct Plan {
     const halnorm_config *config;
     int32_t variant;
@@ -28,7 +31,9 @@ struct Plan {
     // The tensors that are reduced, so that sizes do not depend on the others' strides. It and the
     // cuts of the reduction are set only where the call reduces.
     Region reduce;
-    int scratch;  // index of a tensor in the workspace, if the call needs one
+    Stores stores;          // of y, or dx
+    int64_t flat_channels;  // of a piece, where stores is flat
+    int scratch;            // index of a tensor in the workspace, if the call needs one
     int streams;
     ActivationScalars activation;
 
@@ -65,6 +70,8 @@ struct Operands {
     int count, reduced;
     int streams;  // tensors that a group of channels has in the cache, for the size of groups
     bool scratch = false;  // one more tensor in the workspace
+    // Index of what the call's last pass over the tensors writes and does not read, y or dx.
+    int result = -1;
 
     void add(const char *name, const halnorm_tensor *tensor) { list[count++] = {name, tensor}; }
 };

@@ -1,26 +1,31 @@
 #include "backward.h"
-#include "buffers.h"
+#include "streaming.h"
 
 namespace halnorm {
 int run_input_gradient(const BackwardCall &call, const Slice &slice) {
     const Plan &plan = call.plan;
-    const auto view = [&](const BackwardTensor &t) {
-        return tensor_view(plan, plan.apply, t.index, t.data, slice);
-    };
-    View<3> x = view(call.x), dy = view(call.gradient()), dx = view(call.dx);
-    CoefficientViews k(plan, call.coefficients, slice);
-    CoefficientViews abc(plan, {call.a, call.b, call.c}, slice);
     const GradientScalars &s = call.scalars;
     const bool scaled = s.form == GradientForm::identity && !call.by_batch;
     const auto form = static_cast<int32_t>(scaled ? GradientForm::scaled : s.form);
-    return with_kernel(plan, plan.apply.layout, input_gradient_kernels, &GpuKernels::input_gradient,
-                       [&](auto kernel, auto type) {
-                           using T = decltype(type);
-                           return kernel(&x, &dy, &k.center, &k.scale, &k.offset, &abc.center,
-                                         &abc.scale, &abc.offset, form, static_cast<T>(s.lower),
-                                         static_cast<T>(s.upper), static_cast<T>(s.below),
-                                         static_cast<T>(s.inverse), call.by_batch, &dx);
-                       });
+    return for_each_piece<2>(
+        plan, slice, {call.coefficients, {call.a, call.b, call.c}},
+        [&](const Region &r, const Slice &piece, const Coefficients(&k)[2], bool streaming) {
+            const auto view = [&](const BackwardTensor &t) {
+                return tensor_view(plan, r, t.index, t.data, piece);
+            };
+            View<3> x = view(call.x), dy = view(call.gradient()), dx = view(call.dx);
+            CoefficientViews v(plan, k[0], piece), abc(plan, k[1], piece);
+            const auto *table = result_table(plan, streaming, input_gradient_kernels,
+                                             input_gradient_streaming_kernels);
+            return with_kernel(
+                plan, r.layout, table, &GpuKernels::input_gradient, [&](auto kernel, auto type) {
+                    using T = decltype(type);
+                    return kernel(&x, &dy, &v.center, &v.scale, &v.offset, &abc.center, &abc.scale,
+                                  &abc.offset, form, static_cast<T>(s.lower),
+                                  static_cast<T>(s.upper), static_cast<T>(s.below),
+                                  static_cast<T>(s.inverse), call.by_batch, &dx);
+                });
+        });
 }
 
 int run_input_coefficients(const BackwardCall &call, int64_t c, int64_t channels) {

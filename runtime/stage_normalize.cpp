@@ -1,21 +1,26 @@
-#include "buffers.h"
-#include "stages.h"
+#include "streaming.h"
 
 namespace halnorm {
 
 int run_normalize(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
                   const Coefficients &coefficients) {
-    View<3> x = tensor_view(plan, plan.apply, 0, tensors.x, slice);
-    View<3> y = tensor_view(plan, plan.apply, 1, tensors.y, slice);
-    CoefficientViews c(plan, coefficients, slice);
     const ActivationScalars &a = plan.activation;
-    return with_kernel(plan, plan.apply.layout, normalize_kernels, &GpuKernels::normalize,
-                       [&](auto kernel, auto type) {
-                           using T = decltype(type);
-                           return kernel(&x, &c.center, &c.scale, &c.offset, a.form,
-                                         static_cast<T>(a.lower), static_cast<T>(a.upper),
-                                         static_cast<T>(a.alpha), &y);
-                       });
+    return for_each_piece<1>(
+        plan, slice, {coefficients},
+        [&](const Region &r, const Slice &piece, const Coefficients(&k)[1], bool streaming) {
+            View<3> x = tensor_view(plan, r, 0, tensors.x, piece);
+            View<3> y = tensor_view(plan, r, 1, tensors.y, piece);
+            CoefficientViews c(plan, k[0], piece);
+            const auto *table =
+                result_table(plan, streaming, normalize_kernels, normalize_streaming_kernels);
+            return with_kernel(plan, r.layout, table, &GpuKernels::normalize,
+                               [&](auto kernel, auto type) {
+                                   using T = decltype(type);
+                                   return kernel(&x, &c.center, &c.scale, &c.offset, a.form,
+                                                 static_cast<T>(a.lower), static_cast<T>(a.upper),
+                                                 static_cast<T>(a.alpha), &y);
+                               });
+        });
 }
 
 }  // namespace halnorm

@@ -1,23 +1,27 @@
-#include "buffers.h"
-#include "stages.h"
+#include "streaming.h"
 
 namespace halnorm {
 
 int run_normalize_add(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
                       const Coefficients &coefficients) {
-    View<3> x = tensor_view(plan, plan.apply, 0, tensors.x, slice);
-    View<3> y = tensor_view(plan, plan.apply, 1, tensors.y, slice);
-    View<3> z = tensor_view(plan, plan.apply, 2, tensors.z, slice);
-    CoefficientViews c(plan, coefficients, slice);
     const ActivationScalars &a = plan.activation;
-    return with_kernel(plan, plan.apply.layout, normalize_add_kernels, &GpuKernels::normalize_add,
-                       [&](auto kernel, auto type) {
-                           using T = decltype(type);
-                           return kernel(&x, &z, &c.center, &c.scale, &c.offset,
-                                         static_cast<T>(a.prescale), a.form,
-                                         static_cast<T>(a.lower), static_cast<T>(a.upper),
-                                         static_cast<T>(a.alpha), &y);
-                       });
+    return for_each_piece<1>(
+        plan, slice, {coefficients},
+        [&](const Region &r, const Slice &piece, const Coefficients(&k)[1], bool streaming) {
+            View<3> x = tensor_view(plan, r, 0, tensors.x, piece);
+            View<3> y = tensor_view(plan, r, 1, tensors.y, piece);
+            View<3> z = tensor_view(plan, r, 2, tensors.z, piece);
+            CoefficientViews c(plan, k[0], piece);
+            const auto *table = result_table(plan, streaming, normalize_add_kernels,
+                                             normalize_add_streaming_kernels);
+            return with_kernel(
+                plan, r.layout, table, &GpuKernels::normalize_add, [&](auto kernel, auto type) {
+                    using T = decltype(type);
+                    return kernel(&x, &z, &c.center, &c.scale, &c.offset,
+                                  static_cast<T>(a.prescale), a.form, static_cast<T>(a.lower),
+                                  static_cast<T>(a.upper), static_cast<T>(a.alpha), &y);
+                });
+        });
 }
 
 }  // namespace halnorm

@@ -85,6 +85,13 @@ void sums_by_row(Sums &g, const RowTuning &t) {
 void map_by_row(Pointwise &g, const RowTuning &t) {
     Var so("so"), si("si");
     each_form(g.y, g.forms, [&](Stage y, bool cheap) {
+        if (g.streaming) {
+            y.split(g.s, so, si, cheap ? g.line() : t.V, TailStrategy::RoundUp)
+                .reorder(si, so, g.c, g.n)
+                .vectorize(si, t.V)
+                .unroll(si);
+            return;
+        }
         const auto rows = [&](Stage s) {
             return s.reorder(g.s, g.c, g.n).vectorize(g.s, t.V, tail_of(t.masked_tails));
         };
@@ -164,6 +171,10 @@ void map_by_panel(Pointwise &g, const PanelTuning &t) {
                 .vectorize(ci, t.V)
                 .unroll(ci);
         };
+        if (g.streaming) {
+            panels(y, cheap ? g.line() : t.V).reorder(ci, co, g.s, g.n);
+            return;
+        }
         if (cheap) {
             for (int vectors : t.map_panels) {
                 const int channels = vectors * t.V;

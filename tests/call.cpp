@@ -37,6 +37,7 @@ halnorm_config Setting::config() const {
     config.variant = variant.empty() ? nullptr : variant.c_str();
     config.threads = threads;
     config.executor = executor;
+    config.stores = stores;
     return config;
 }
 
@@ -50,7 +51,8 @@ std::string Setting::describe() const {
          << ", c " << c << ", s " << s << ")" << (gamma ? " gamma" : "") << (beta ? " beta" : "")
          << " guard " << (placement.guard == Guard::before ? "before" : "after") << " offset "
          << placement.offset << " " << halnorm_activation_name(activation) << " threads "
-         << threads;
+         << threads
+         << (stores == HALNORM_STORES_STREAMING ? " streaming" : "");
     return text.str();
 }
 

@@ -34,6 +34,7 @@ struct Setting {
     halnorm_variance_estimator estimator = HALNORM_VARIANCE_POPULATION;
     int32_t threads = 1;
     const halnorm_executor *executor = nullptr;
+    halnorm_stores stores = HALNORM_STORES_AUTOMATIC;
 
     halnorm_config config() const;
     double alpha_value() const;

@@ -47,7 +47,7 @@ def run(*command):
 def variants():
     """The table that dispatch believes: name -> Variant."""
     table = (BUILD / "kernels/variants_table.cpp").read_text()
-    rows = re.findall(r'\{"(\w+)", "([\w-]+)", "([\w ]*)", \w+, VariantDevice::(\w+)\}', table)
+    rows = re.findall(r'\{"(\w+)", "([\w-]+)", "([\w ]*)", \w+, VariantDevice::(\w+), \w+\}', table)
     return {name: Variant(name, arch, frozenset(features.split()), device) for name, arch, features, device in rows}
 
 

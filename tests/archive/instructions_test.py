@@ -26,6 +26,11 @@ def extensions(member):
     return {classify(text): text for text in archive.instructions()[member]}
 
 
+def normal(mnemonics):
+    """Without the order of operands: vfmadd132ps and vfmadd213ps are one operation."""
+    return {re.sub(r"(132|213|231)", "", mnemonic) for mnemonic in mnemonics}
+
+
 def holds(member, pattern):
     return any(re.match(pattern, text) for text in archive.instructions()[member])
 
@@ -73,6 +78,30 @@ class Instructions(unittest.TestCase):
             good = instructions.allowed(archive.variants()[kernel.variant].features)
             bad = {name: text for name, text in extensions(kernel.member).items() if name not in good}
             self.assertEqual(bad, {}, kernel.member)
+
+    def test_streaming_kernels_store_past_the_cache_and_end_with_a_fence_and_no_others_do(self):
+        streaming = [kernel for kernel in archive.kernels() if kernel.stage.endswith("_streaming")]
+        for kernel in archive.kernels():
+            stores = [text for text in archive.instructions()[kernel.member] if re.match(r"v?movnt", text)]
+            fences = [text for text in archive.instructions()[kernel.member] if text.endswith("fence")]
+            if kernel not in streaming:
+                self.assertEqual(stores + fences, [], kernel.member)
+                continue
+            register = "zmm" if "avx512" in archive.variants()[kernel.variant].features else "ymm"
+            self.assertEqual(fences, ["sfence"], kernel.member)
+            self.assertTrue(stores, kernel.member)
+            for text in stores:
+                self.assertRegex(text, rf"^vmovntp[sd] %{register}\d+,", kernel.member)
+
+    def test_streaming_kernels_calculate_as_the_ordinary_ones(self):
+        """Which operations are fused decides about bits: each streaming kernel has no arithmetic that its counterpart lacks."""
+        arithmetic = r"v(add|sub|mul|div|max|min|fn?m(add|sub)\d+|round|rndscale|sqrt)p[sd]"
+        used = {kernel.member: {text.split()[0] for text in archive.instructions()[kernel.member]
+                                if re.match(arithmetic, text)} for kernel in archive.kernels()}
+        for kernel in archive.kernels():
+            if kernel.stage.endswith("_streaming"):
+                ordinary = used[kernel.member.replace("_streaming", "")]
+                self.assertEqual(normal(used[kernel.member]) - normal(ordinary), set(), kernel.member)
 
     def test_a_kernel_over_activations_holds_what_its_variant_asks_for(self):
         checked = 0

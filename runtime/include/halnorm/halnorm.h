@@ -124,6 +124,18 @@ typedef enum halnorm_variance_estimator {
     HALNORM_VARIANCE_SAMPLE = 1
 } halnorm_variance_estimator;
 
+/* How y, or dx of a backward pass, is stored. Streaming stores go past the cache: memory is not read
+ * before it is written, and x is not displaced, but whoever reads y next finds none of it in the
+ * cache. The results are the same bits. On x86 with AVX2 or AVX-512, where y starts at a multiple of
+ * 64 bytes and so do all its rows (an image's channel in NCHW, a pixel's channels in NHWC: a
+ * multiple of 16 float32, 8 float64) and y is no other tensor of the call; otherwise, and on all
+ * other machines, stores are ordinary. */
+typedef enum halnorm_stores {
+    HALNORM_STORES_AUTOMATIC = 0, /* streaming where the tensors of the call exceed the cache */
+    HALNORM_STORES_ORDINARY,      /* for a consumer that reads y next, before it is evicted */
+    HALNORM_STORES_STREAMING      /* wherever that is possible */
+} halnorm_stores;
+
 /* Your threads. parallel_for calls task(argument, i) once for each i in [0, tasks), in any order,
  * on any threads, and returns when all of them have returned. It must not throw. */
 typedef struct halnorm_executor {
@@ -144,6 +156,7 @@ typedef struct halnorm_config {
         *variant;    /* NULL: HALNORM_VARIANT of the environment, else the best for this machine */
     int32_t threads; /* 0: all cores, 1: serial; the result is the same bits for any number */
     const halnorm_executor *executor; /* NULL: the built-in pool; otherwise `threads` is not used */
+    halnorm_stores stores;            /* default HALNORM_STORES_AUTOMATIC */
     void *cuda_stream; /* CUstream for tensors on HALNORM_CUDA; NULL: the default stream */
 } halnorm_config;
 

@@ -462,6 +462,7 @@ inline Status BatchNorm::create(const BatchNormOptions &options, BatchNorm *laye
     config.moving_variance_estimator = options.moving_variance_estimator;
     config.variant = options.variant;
     config.threads = options.threads;
+    config.stores = options.stores;
     config.executor = options.executor;
     // The library knows the ranges; a question about the smallest input makes it check them.
     const int64_t smallest[] = {1, options.num_channels};

@@ -60,6 +60,7 @@ struct BatchNormOptions {
 
     const char *variant = nullptr;  // as in halnorm_config
     int32_t threads = 0;
+    halnorm_stores stores = HALNORM_STORES_AUTOMATIC;
     const halnorm_executor *executor = nullptr;  // copied; its context has to outlive the layer
 };
 

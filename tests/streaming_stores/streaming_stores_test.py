@@ -1,0 +1,60 @@
+"""What generators/streaming_stores makes of a kernel, and what it refuses: a schedule that breaks the marking is noticed.
+
+Environment: HALNORM_GENERATORS (the folder with the generator programs), HALNORM_SCRATCH (a folder for what the tests make).
+"""
+
+import os
+import pathlib
+import subprocess
+import unittest
+
+GENERATORS = pathlib.Path(os.environ["HALNORM_GENERATORS"])
+SCRATCH = pathlib.Path(os.environ["HALNORM_SCRATCH"])
+TARGET = "x86-64-linux-sse41-avx-f16c-fma-avx2-no_asserts-no_bounds_query-no_runtime"
+
+
+def bitcode(schedule, *parameters):
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    subprocess.run([GENERATORS / schedule, "-g", "normalize_f32", "-f", schedule, "-o", SCRATCH, "-e", "bitcode",
+                    f"target={TARGET}", *parameters], check=True)
+    return SCRATCH / f"{schedule}.bc"
+
+
+def stream(kernel, buffer="y"):
+    output = kernel.with_suffix(".o")
+    output.unlink(missing_ok=True)
+    done = subprocess.run([GENERATORS / "streaming_stores", kernel, buffer, output], capture_output=True, text=True)
+    return done, output
+
+
+class StreamingStores(unittest.TestCase):
+    def test_a_kernel_without_tails_becomes_an_object(self):
+        for layout in ("nchw", "nhwc"):
+            done, output = stream(bitcode("x86_avx", f"layout={layout}", "streaming=true"))
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertEqual(output.read_bytes()[:4], b"\x7fELF")
+
+    def refused(self, done, output, message):
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, message)
+        self.assertEqual(len(done.stderr.splitlines()), 1)
+        self.assertFalse(output.exists())
+
+    def test_a_schedule_that_leaves_tails_is_refused(self):
+        """One that knows nothing of Pointwise::streaming."""
+        message = r"^streaming_stores: generic: a store to y was .+, should be a whole vector: the schedule has a tail$"
+        self.refused(*stream(bitcode("generic", "streaming=true")), message)
+
+    def test_a_kernel_that_does_not_store_to_the_buffer_is_refused(self):
+        self.refused(*stream(bitcode("x86_avx", "streaming=true"), "x"), r"^streaming_stores: .+: no store to x was found$")
+
+    def test_what_is_no_bitcode_is_refused(self):
+        text = SCRATCH / "text.bc"
+        SCRATCH.mkdir(parents=True, exist_ok=True)
+        text.write_text("text")
+        self.refused(*stream(text), "^streaming_stores: ")
+        self.refused(*stream(SCRATCH / "absent.bc"), "^streaming_stores: ")
+
+
+if __name__ == "__main__":
+    unittest.main()

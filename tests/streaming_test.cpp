@@ -1,0 +1,235 @@
+// Stores past the cache: the same bits, nothing beside the tensors touched, and taken where they
+// can be and pay. That the kernels for it really hold such stores is in
+// archive/instructions_test.py.
+#include "streaming.h"
+
+#include <gtest/gtest.h>
+#include <iterator>
+
+#include "backward_call.h"
+#include "cpu_features.h"
+#include "variants.h"
+
+namespace {
+
+using namespace test;
+using halnorm::Stores;
+
+// Rows that are whole cache lines of both dtypes; rows that are whole together (49, 100, 196), with
+// channels left over (17 and 20 of 49), and with too few images for that.
+constexpr int64_t shapes[][3] = {{3, 5, 64},   {2, 16, 784}, {1, 64, 1},   {40, 48, 16},
+                                 {9, 32, 49},  {8, 17, 49},  {33, 20, 49}, {8, 12, 196},
+                                 {70, 5, 100}, {2, 32, 49},  {9, 1, 4096}, {3, 7, 13}};
+
+template<typename AnyCall, typename AnyCase>
+std::vector<unsigned char> bits_of(const AnyCase &k) {
+    AnyCall call(k);
+    EXPECT_EQ(call.run(), HALNORM_OK) << halnorm_last_error() << "; " << k.describe();
+    if constexpr (std::is_same_v<AnyCall, Call>)
+        return call.y().bits();
+    else
+        return call.bits();
+}
+
+class Streaming : public VariantTest {
+protected:
+    void SetUp() override {
+        VariantTest::SetUp();
+        for (int32_t i = 0; i < halnorm::variant_count; i++) {
+            if (halnorm::variants[i].name == GetParam() && !halnorm::variants[i].streaming)
+                GTEST_SKIP() << GetParam() << " has no kernels with streaming stores";
+        }
+    }
+
+    // Every `step`-th shape.
+    template<typename AnyCase, typename Body>
+    void for_each_shape(AnyCase k, Body body, size_t first = 0, size_t step = 1) {
+        k.variant = GetParam();
+        for (size_t i = first % step; i < std::size(shapes); i += step) {
+            k.take_shape(shapes[i], 3);
+            for_each_layout_and_dtype(k, body);
+        }
+    }
+
+    // Ordinary and streaming stores, wherever the tensors end.
+    template<typename AnyCall, typename AnyCase>
+    void expect_same_bits(AnyCase k) {
+        k.stores = HALNORM_STORES_ORDINARY;
+        const std::vector<unsigned char> ordinary = bits_of<AnyCall>(k);
+        k.stores = HALNORM_STORES_STREAMING;
+        for (Guard guard : {Guard::before, Guard::after}) {
+            k.placement.guard = guard;
+            EXPECT_TRUE(bits_of<AnyCall>(k) == ordinary) << k.describe();
+        }
+        k.threads = 3;
+        EXPECT_TRUE(bits_of<AnyCall>(k) == ordinary) << k.describe();
+        k.placement.offset = 1;  // no multiple of a cache line
+        EXPECT_TRUE(bits_of<AnyCall>(k) == ordinary) << k.describe();
+    }
+};
+
+TEST_P(Streaming, same_bits_of_every_activation) {
+    for (int a = 0; a < HALNORM_ACT_COUNT; a++) {
+        Case k;
+        k.activation = static_cast<halnorm_activation>(a);
+        k.pipeline = Pipeline::inference;
+        for_each_shape(
+            k, [&](Case c) { expect_same_bits<Call>(c); }, static_cast<size_t>(a), 3);
+    }
+}
+
+TEST_P(Streaming, same_bits_of_training_and_a_second_addend) {
+    Case k;
+    k.activation = HALNORM_ACT_RELU;
+    for (bool add : {false, true}) {
+        k.add = add;
+        for_each_shape(k, [&](Case c) {
+            expect_same_bits<Call>(c);
+            c.in_place = true;
+            expect_same_bits<Call>(c);
+        });
+    }
+}
+
+TEST_P(Streaming, same_bits_of_gradients) {
+    size_t turn = 0;
+    for (halnorm_activation activation :
+         {HALNORM_ACT_NONE, HALNORM_ACT_RELU, HALNORM_ACT_LEAKY_RELU, HALNORM_ACT_ELU,
+          HALNORM_ACT_SILU}) {
+        BackwardCase k;
+        k.activation = activation;
+        for_each_shape(
+            k,
+            [&](BackwardCase c) {
+                expect_same_bits<BackwardCall>(c);
+                c.add = c.dz = true;
+                expect_same_bits<BackwardCall>(c);
+                c.add = c.dz = false;
+                c.batch = false;
+                c.from_y = invertible(activation);
+                expect_same_bits<BackwardCall>(c);
+            },
+            turn++, 2);
+    }
+}
+
+// Nothing is written or read outside, with gaps between the channels and the images too.
+TEST_P(Streaming, guard_pages) {
+    Case k;
+    k.stores = HALNORM_STORES_STREAMING;
+    for_each_shape(k, [](Case c) {
+        for (Guard guard : {Guard::before, Guard::after}) {
+            c.placement.guard = guard;
+            for (Spread spread : {Spread::dense, Spread::channel_gap}) {
+                c.x_spread = c.y_spread = spread;
+                Call(c).expect_reference();
+            }
+        }
+    });
+}
+
+HALNORM_FOR_EACH_VARIANT(Streaming);
+
+// What a call with these tensors does, by its plan.
+struct Planned {
+    halnorm_config config = halnorm_default_config(32);
+    halnorm_tensor x, y;
+    bool in_place = false;
+    alignas(64) char memory[2][64];
+
+    Planned(int64_t n, int64_t s, halnorm_layout layout = HALNORM_NCHW,
+            halnorm_dtype dtype = HALNORM_FLOAT32) {
+        const int64_t nchw[] = {n, 32, s}, nhwc[] = {n, s, 32};
+        config.layout = layout;
+        config.stores = HALNORM_STORES_STREAMING;
+        x = halnorm_dense_tensor(memory[0], dtype, 3, layout == HALNORM_NCHW ? nchw : nhwc);
+        y = x;
+        y.data = memory[1];
+    }
+    Stores stores() const {
+        halnorm::Operands operands = {{{"x", &x}, {"y", &y}}, 2, 1, halnorm::forward_streams};
+        operands.result = 1;
+        halnorm::Plan plan;
+        EXPECT_EQ(make_plan(&config, operands, true, &plan), HALNORM_OK) << halnorm_last_error();
+        return plan.stores;
+    }
+};
+
+class StreamingRule : public testing::Test {
+protected:
+    void SetUp() override {
+        int32_t chosen = 0;
+        ASSERT_EQ(halnorm::choose_variant(halnorm_default_config(1), HALNORM_CPU, &chosen),
+                  HALNORM_OK);
+        if (!halnorm::variants[chosen].streaming)
+            GTEST_SKIP() << halnorm::variants[chosen].name
+                         << " has no kernels with streaming stores";
+    }
+};
+
+TEST_F(StreamingRule, needs_rows_of_whole_cache_lines) {
+    EXPECT_EQ(Planned(2, 784).stores(), Stores::by_row);
+    EXPECT_EQ(Planned(2, 8).stores(), Stores::ordinary);
+    EXPECT_EQ(Planned(2, 8, HALNORM_NCHW, HALNORM_FLOAT64).stores(), Stores::by_row);
+    EXPECT_EQ(Planned(2, 49, HALNORM_NHWC).stores(), Stores::by_row);
+    EXPECT_EQ(Planned(8, 49).stores(), Stores::flat);
+    EXPECT_EQ(Planned(8, 196, HALNORM_NCHW, HALNORM_FLOAT64).stores(), Stores::flat);
+    EXPECT_EQ(Planned(7, 49).stores(), Stores::ordinary) << "too few images";
+    EXPECT_EQ(Planned(8, 3025).stores(), Stores::ordinary) << "16 rows are no piece";
+    Planned padded(8, 784);
+    padded.y.strides[0] += 8;
+    EXPECT_EQ(padded.stores(), Stores::ordinary);
+    padded.y.strides[0] += 8;
+    EXPECT_EQ(padded.stores(), Stores::by_row);
+    Planned apart(8, 49);
+    for (halnorm_tensor *t : {&apart.x, &apart.y})
+        t->strides[1] += 15, t->strides[0] *= 2;
+    EXPECT_EQ(apart.stores(), Stores::ordinary) << "channels of an image have gaps";
+}
+
+TEST_F(StreamingRule, needs_a_result_of_its_own_that_starts_at_a_line) {
+    for (int64_t s : {784, 49}) {
+        Planned k(8, s);
+        for (int bytes : {4, 16, 32}) {
+            k.y.data = k.memory[1] + bytes;
+            EXPECT_EQ(k.stores(), Stores::ordinary) << bytes;
+        }
+        k.y.data = k.x.data;
+        EXPECT_EQ(k.stores(), Stores::ordinary);
+    }
+}
+
+TEST_F(StreamingRule, does_what_the_caller_says) {
+    Planned k(8, 784);
+    k.config.stores = HALNORM_STORES_ORDINARY;
+    EXPECT_EQ(k.stores(), Stores::ordinary);
+    k.config.stores = HALNORM_STORES_AUTOMATIC;
+    EXPECT_EQ(k.stores(), Stores::ordinary) << "1.6 MB";
+    Planned large(1 << 14, 784);  // 3.3 GB, which nobody touches
+    large.config.stores = HALNORM_STORES_AUTOMATIC;
+    EXPECT_EQ(large.stores(), Stores::by_row);
+    large.config.stores = HALNORM_STORES_ORDINARY;
+    EXPECT_EQ(large.stores(), Stores::ordinary);
+}
+
+TEST(LastLevelCache, is_compared_with_the_tensors) {
+    constexpr int64_t mb = 1 << 20;
+    EXPECT_FALSE(halnorm::streaming_pays(24 * mb, 32 * mb));
+    EXPECT_TRUE(halnorm::streaming_pays(28 * mb, 32 * mb));
+    EXPECT_TRUE(halnorm::streaming_pays(2 * mb, 2 * mb));
+    EXPECT_FALSE(halnorm::streaming_pays(200 * mb, 260 * mb));
+}
+
+TEST(LastLevelCache, is_what_the_processor_says) {
+    // Leaf 4 of a Xeon: L1, L2 and L3.
+    EXPECT_EQ(halnorm::cache_bytes({0x121, 0x2c0003f, 63}), 48 << 10);
+    EXPECT_EQ(halnorm::cache_bytes({0x122, 0x1c0003f, 63}), 0) << "instructions";
+    EXPECT_EQ(halnorm::cache_bytes({0x143, 0x4c0003f, 1023}), 1280 << 10);
+    EXPECT_EQ(halnorm::cache_bytes({0x163, 0x2c0003f, 36863}), 27 << 20);
+    // Leaf 0x8000001D of a Zen 3.
+    EXPECT_EQ(halnorm::cache_bytes({0x4163, 0x3c0003f, 0x7fff}), 32 << 20);
+    EXPECT_EQ(halnorm::cache_bytes({0, 0x3c0003f, 0x7fff}), 0) << "no cache";
+    EXPECT_GE(halnorm::read_last_level_cache(), 128 << 10);
+}
+
+}  // namespace
