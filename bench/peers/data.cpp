@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -15,10 +16,16 @@ double uniform(uint64_t seed, uint64_t index) {
     return static_cast<double>(z >> 11) * 0x1p-53;
 }
 
+// Repeated after a prime number of elements, which makes large tensors at the speed of a copy and
+// no two rows alike.
+constexpr int64_t period = 1000003;
+
 template<typename T>
 void fill(T *data, int64_t count, uint64_t seed, double low, double high) {
-    for (int64_t i = 0; i < count; i++)
+    for (int64_t i = 0; i < std::min(count, period); i++)
         data[i] = static_cast<T>(low + (high - low) * uniform(seed, static_cast<uint64_t>(i)));
+    for (int64_t i = period; i < count; i += period)
+        std::copy_n(data, std::min(count - i, period), data + i);
 }
 
 template<typename T>

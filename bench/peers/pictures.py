@@ -1,5 +1,7 @@
 """Pictures of a run: share of the floor over the size of x, and the ratio to the best peer for each shape."""
 
+import statistics
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -106,9 +108,13 @@ def _share_panel(axis, rows, run):
         if level in run["caches"]:
             axis.axvline(run["caches"][level], color="#444444", linewidth=1, linestyle=":")
             axis.text(run["caches"][level], 1.02, f" {level}", fontsize=10, color="#444444", va="bottom")
-    with_memcpy = sorted((r.case.bytes, r.memcpy_share) for r in rows if r.memcpy_share is not None)
-    if with_memcpy:
-        axis.plot(*zip(*with_memcpy), color=MEMCPY, linewidth=1.5, zorder=1)
+    memcpy = {}
+    for row in rows:
+        if row.memcpy_share is not None:
+            memcpy.setdefault(row.case.bytes, []).append(row.memcpy_share)
+    if memcpy:
+        sizes = sorted(memcpy)
+        axis.plot(sizes, [statistics.median(memcpy[size]) for size in sizes], color=MEMCPY, linewidth=1.5, zorder=1)
     for label in _order({rival.label for row in rows for rival in row.rivals}):
         points = [(r.case.bytes, rival.share) for r in rows for rival in r.rivals if rival.label == label]
         axis.plot(*zip(*points), linestyle="", markersize=6, alpha=0.8, markeredgecolor="white", markeredgewidth=0.5,
@@ -120,13 +126,14 @@ def _share_panel(axis, rows, run):
 def _ratio(rows, title, where):
     panels = _panels(rows)
     shapes = list(dict.fromkeys(r.case.shape for r in sorted(rows, key=lambda r: (r.case.bytes, r.case.shape))))
-    figure, axes = plt.subplots(1, len(panels), figsize=(2.9 * len(panels) + 1.8, 0.28 * len(shapes) + 2.4),
+    figure, axes = plt.subplots(1, len(panels), figsize=(2.6 * len(panels) + 1.8, max(0.26 * len(shapes), 1.5) + 2.4),
                                 squeeze=False, sharex=True, sharey=True)
     for axis, (pipeline, layout) in zip(axes[0], panels):
         _ratio_panel(axis, [r for r in rows if r.case.pipeline == pipeline and _layout(r) == layout], shapes)
         axis.set_title(f"{pipeline}, {layout}", fontsize=12)
     axes[0][0].set_yticks(range(len(shapes)), [f"{cases.shape_name(shape)}" for shape in shapes], fontsize=10)
     axes[0][0].set_ylim(len(shapes) - 0.4, -0.6)
+    _mark_sizes(axes[0], rows, shapes)
     figure.supxlabel("time of the best peer / time of halnorm (right of 1: halnorm is faster)", fontsize=11,
                      y=0.62 / figure.get_figheight())
     _legend(figure, _order({row.best.label for row in rows}))
@@ -135,6 +142,17 @@ def _ratio(rows, title, where):
     figure.text(0.5, 1 - 0.58 / height, where, ha="center", fontsize=10, color="#444444")
     figure.tight_layout(rect=(0, 0.75 / height, 1, 1 - 0.6 / height))
     return figure
+
+
+def _mark_sizes(axes, rows, shapes):
+    """Lines between the sizes of x that the targets are set for, and their names."""
+    size = {row.case.shape: row.case.size for row in rows}
+    for index, shape in enumerate(shapes):
+        if index == 0 or size[shape] != size[shapes[index - 1]]:
+            axes[-1].text(1.03, index, size[shape], transform=axes[-1].get_yaxis_transform(), fontsize=10, va="center",
+                          color="#444444")
+            for axis in axes if index else ():
+                axis.axhline(index - 0.5, color="#444444", linewidth=1, linestyle=":")
 
 
 def _ratio_panel(axis, rows, shapes):

@@ -14,7 +14,7 @@ ANSWER_SECONDS = 300  # then a process is taken for dead; the slowest case takes
 START_SECONDS = 120
 # Rough, for the estimate only: how fast a contender goes through its tensors, how many there are, and what a case costs
 # beside (filling tensors, comparing results).
-BYTES_PER_SECOND, CONTENDERS, FILLED_PER_SECOND, START = 6e9, 5, 0.15e9, 4
+BYTES_PER_SECOND, CONTENDERS, PREPARED_PER_SECOND, START = 6e9, 5, 0.5e9, 4
 
 
 class Process:
@@ -71,7 +71,7 @@ def estimate(case, rounds):
     """Seconds that a peer takes for a case."""
     call = 3 * case.bytes / BYTES_PER_SECOND
     warm_up = call if call < timing.WARM_UP_BELOW else 0
-    return CONTENDERS * rounds * (max(call, timing.BATCH_SECONDS) + warm_up) + 3 * case.bytes / FILLED_PER_SECOND
+    return CONTENDERS * rounds * (max(call, timing.BATCH_SECONDS) + warm_up) + 3 * case.bytes / PREPARED_PER_SECOND
 
 
 def run(records, peers, arguments, log, progress):
