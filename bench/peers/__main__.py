@@ -32,7 +32,7 @@ def main():
         for peer, reason in records.unavailable.items():
             print(f"{peer}: {reason}")
         return fail("nothing was measured" + (": the time limit was too short" if left else ""))
-    text, pictures, reason = report.write(records, out)
+    text, pictures, reason = report.write(records, out, complete=left == 0)
     print("\n" + text)
     print(f"{shown(out)}: report.md, results.json, records.jsonl"
           + "".join(f", {picture.name}" for picture in pictures) + (f"; no pictures: {reason}" if reason else ""))

@@ -48,6 +48,12 @@ def _save(figure, path):
     return path
 
 
+def _margins(figure, left, right, bottom, top, **spaces):
+    """In inches. matplotlib's own layouts draw everything once more, which takes seconds."""
+    width, height = figure.get_size_inches()
+    figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height, **spaces)
+
+
 def _panels(rows):
     """(pipeline, layout) that there is something of, in order; rank 2 goes with NHWC."""
     found = {(row.case.pipeline, _layout(row)) for row in rows}
@@ -90,9 +96,9 @@ def _share(rows, run, title, where):
     labels = {rival.label for row in rows for rival in row.rivals} | {"halnorm"}
     memcpy = [Line2D([], [], color=MEMCPY, linewidth=1.5, label="memcpy")]
     _legend(figure, _order(labels), memcpy)
-    figure.suptitle(f"Share of the floor: {title}", fontsize=14)
-    figure.text(0.5, 0.945, where, ha="center", fontsize=10, color="#444444")
-    figure.tight_layout(rect=(0, 0.045, 1, 0.95))
+    figure.suptitle(f"Share of the floor: {title}", fontsize=14, y=1 - 0.15 / figure.get_figheight())
+    figure.text(0.5, 1 - 0.62 / figure.get_figheight(), where, ha="center", fontsize=10, color="#444444")
+    _margins(figure, left=0.9, right=0.2, bottom=1.0, top=1.1, wspace=0.04, hspace=0.16)
     return figure
 
 
@@ -100,7 +106,8 @@ def _share_panel(axis, rows, run):
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter(FuncFormatter(_bytes))
     axis.yaxis.set_major_formatter(PercentFormatter(1))
-    axis.set_ylim(0, 1.1)
+    highest = max([1.0, *(r.share for r in rows), *(rival.share for r in rows for rival in r.rivals)])
+    axis.set_ylim(0, 1.1 * max(highest, axis.get_ylim()[1] / 1.1))  # the panels share it
     axis.axhline(1, color="#444444", linewidth=1)
     axis.grid(True, which="major", color="#e6e6e6")
     axis.set_axisbelow(True)
@@ -135,12 +142,12 @@ def _ratio(rows, title, where):
     axes[0][0].set_ylim(len(shapes) - 0.4, -0.6)
     _mark_sizes(axes[0], rows, shapes)
     figure.supxlabel("time of the best peer / time of halnorm (right of 1: halnorm is faster)", fontsize=11,
-                     y=0.62 / figure.get_figheight())
+                     y=0.5 / figure.get_figheight())
     _legend(figure, _order({row.best.label for row in rows}))
     height = figure.get_figheight()
     figure.suptitle(f"The best peer of each shape: {title}", fontsize=14, y=1 - 0.12 / height)
     figure.text(0.5, 1 - 0.58 / height, where, ha="center", fontsize=10, color="#444444")
-    figure.tight_layout(rect=(0, 0.75 / height, 1, 1 - 0.6 / height))
+    _margins(figure, left=1.35, right=0.85, bottom=1.2, top=1.15, wspace=0.06)
     return figure
 
 
@@ -165,12 +172,13 @@ def _ratio_panel(axis, rows, shapes):
     axis.grid(True, axis="both", color="#ececec")
     axis.set_axisbelow(True)
     low, high = 0.42, 19
-    for row in rows:
-        ratio, y = row.best.ratio, shapes.index(row.case.shape)
-        axis.plot([max(ratio.low, low), min(ratio.high, high)], [y, y], color=_style(row.best.label)["color"],
-                  linewidth=2, alpha=0.6)
-        axis.plot([min(max(ratio.median, low), high)], [y], linestyle="", markersize=7, markeredgecolor="white",
-                  markeredgewidth=0.6, **_style(row.best.label))
+    for label in _order({row.best.label for row in rows}):
+        ratios = [(row.best.ratio, shapes.index(row.case.shape)) for row in rows if row.best.label == label]
+        heights = [y for _, y in ratios]
+        axis.hlines(heights, [max(r.low, low) for r, _ in ratios], [min(r.high, high) for r, _ in ratios],
+                    color=_style(label)["color"], linewidth=2, alpha=0.6)
+        axis.plot([min(max(r.median, low), high) for r, _ in ratios], heights, linestyle="", markersize=7,
+                  markeredgecolor="white", markeredgewidth=0.6, **_style(label))
 
 
 def _bytes(value, _):
