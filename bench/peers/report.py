@@ -38,8 +38,9 @@ def heading(records):
     versions = ", ".join(f"{peer['label']} {peer['version']}" for peer in records.peers.values())
     caches = ", ".join(f"{level} {size // 1024} KB" for level, size in run["caches"].items())
     threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}"
+    commits = ", ".join(dict.fromkeys(run["commit"] for run in records.runs))
     variants = sorted({record["variant"] for record in records.measured if "variant" in record})
-    return [f"{run['processor']} ({caches}), {threads}, {run['date']}, halnorm {run['commit']} ({', '.join(variants)}).",
+    return [f"{run['processor']} ({caches}), {threads}, {run['date']}, halnorm {commits} ({', '.join(variants)}).",
             f"{versions}.", f"`{run['command']}`"]
 
 
