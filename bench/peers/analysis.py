@@ -1,4 +1,5 @@
-"""From records of measurements to rows: shares of the floor, ratios to the best peer with their intervals, verdicts, means.
+"""From records of measurements to rows: shares of the floor, ratios to the best peer with their intervals, verdicts,
+means.
 
 Every ratio is taken within a process and within a round of turns; a row's number is the median over the rounds.
 """

@@ -8,8 +8,8 @@ import cases
 import peer
 
 DESCRIPTION = """\
-halnorm beside the libraries that could be used instead, in one run: oneDNN, PyTorch, PaddlePaddle and ONNX Runtime, each
-in a process of its own in which halnorm, the peer and the floor (the fastest of copy, streaming copy and memcpy; for a
+halnorm beside the libraries that could be used instead, in one run: oneDNN, PyTorch, PaddlePaddle and ONNX Runtime,
+each in a process of its own in which halnorm, the peer and the floor (the fastest of copy, streaming copy and memcpy; for a
 backward pass of two reads and one write) take turns on the same tensors. Prints tables, and leaves them with JSON and
 pictures in build/bench/peers/. Peers are installed when they are first asked for, into a venv of their own (Python 3.11
 to 3.13; PyTorch with the CUDA libraries that it does not start without: 2.4 GB)."""
@@ -74,7 +74,8 @@ def complete(arguments):
         if getattr(arguments, option) and not arguments.out:
             raise cases.SelectionError(f"--{option}: needs --out DIR, the folder of the measurements")
     if arguments.report and not (arguments.out / "records.jsonl").is_file():
-        raise cases.SelectionError(f"--report: {arguments.out} should be the folder of a run, there is no records.jsonl")
+        raise cases.SelectionError(
+            f"--report: {arguments.out} should be the folder of a run, there is no records.jsonl")
     if arguments.onednn_library and not arguments.onednn_library.is_file():
         raise cases.SelectionError(f"--onednn-library: {arguments.onednn_library} should be a file")
     shapes = cases.QUICK_SHAPES if arguments.quick else cases.SHAPES

@@ -10,14 +10,14 @@ _SECTION = re.compile(r"# peer: (\w+)(?:, (.*))?")
 
 
 def sections(text):
-    """{peer: (its lines, what is said of it)} of a requirements file in which `# peer: NAME, REMARK` starts a section."""
+    """{peer: (its lines, the remark)} of a requirements file in which `# peer: NAME, REMARK` starts a section."""
     found, name = {}, None
     for line in text.splitlines(keepends=True):
         match = _SECTION.fullmatch(line.strip())
         if match:
             name = match.group(1)
             found[name] = ("", match.group(2) or "")
-        elif name:
+        elif name and not line.startswith("#"):
             found[name] = (found[name][0] + line, found[name][1])
     return found
 

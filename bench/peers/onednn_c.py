@@ -1,5 +1,5 @@
-"""oneDNN's C interface, version 3, as far as batch normalization needs it. Numbers of its enumerators are part of its binary
-interface (dnnl_types.h)."""
+"""oneDNN's C interface, version 3, as far as batch normalization needs it. Numbers of its enumerators are part of its
+binary interface (dnnl_types.h)."""
 
 import ctypes
 

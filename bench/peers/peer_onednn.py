@@ -1,4 +1,4 @@
-"""oneDNN: its primitives on the plain layouts and, beside NCHW, on its own blocked ones, which is what a network that is
+"""oneDNN: its primitives on the plain layouts and, beside NCHW, on its own blocked one, which is what a network that is
 oneDNN's from end to end would run. Its calls are timed from C, like halnorm's."""
 
 import ctypes

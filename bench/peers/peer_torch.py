@@ -1,5 +1,5 @@
-"""PyTorch. Forward passes write into the output that they are given; the backward pass allocates its own, since the form
-with given outputs computes the same and copies it."""
+"""PyTorch. Forward passes write into the output that they are given; the backward pass allocates its own, since the
+form with given outputs computes the same and copies it."""
 
 import torch
 

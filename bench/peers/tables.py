@@ -6,7 +6,7 @@ _ABSENT_SHOWN = 4
 
 
 def summary(means):
-    """Geometric means over the shapes of a size: halnorm's share of the floor, and how much faster than the best peer."""
+    """Geometric means over the shapes of a size: share of the floor, and how much faster than the best peer."""
     groups = {}
     for mean in means:
         groups.setdefault((mean.job, mean.layout, mean.dtype), {})[mean.size] = mean
@@ -28,7 +28,8 @@ def shapes(rows):
     parts = []
     for dtype in cases.DTYPES:
         for layout in cases.LAYOUTS:
-            chosen = [r for r in rows if r.case.dtype == dtype and r.case.layout in (layout, "NC" if layout == "NHWC" else "")]
+            layouts = ("NHWC", "NC") if layout == "NHWC" else (layout,)
+            chosen = [row for row in rows if row.case.dtype == dtype and row.case.layout in layouts]
             if not chosen:
                 continue
             jobs = [f"{p}/{a}" for p in cases.PIPELINES for a in cases.ACTIVATIONS]

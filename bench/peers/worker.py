@@ -16,8 +16,8 @@ import timing
 from peer import Unsupported
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
-# Where v is 0 but for rounding, relu may cut at another side of it: in a few elements, whose gradients reach the others of
-# their channel through the two sums, divided by how many they are.
+# Where v is 0 but for rounding, relu may cut at another side of it: in a few elements, whose gradients reach the others
+# of their channel through the two sums, divided by how many they are.
 DIFFERENCES, CUT_OTHERWISE = 1e-4, 4
 
 

@@ -59,8 +59,8 @@ class Selected(unittest.TestCase):
             self.assertIn(shape, {case.shape for case in chosen.cases})
 
     def test_a_subset(self):
-        chosen = self.selected("torch,ONEDNN", "--shapes", "64x10,2x3x4x5,64x10", "--pipelines", "training/relu,backward",
-                               "--layouts", "nhwc", "--dtypes", "float64")
+        chosen = self.selected("torch,ONEDNN", "--shapes", "64x10,2x3x4x5,64x10", "--layouts", "nhwc",
+                               "--pipelines", "training/relu,backward", "--dtypes", "float64")
         self.assertEqual(chosen.peers, ("torch", "onednn"))
         self.assertEqual({case.name for case in chosen.cases}, {
             "training/relu/NHWC/float64/2x3x4x5", "training/relu/NC/float64/64x10",
