@@ -63,6 +63,11 @@ class Row:
         return self.rivals[0] if self.rivals else None
 
     @property
+    def best_plain(self):
+        """Without those that have tensors in a layout of their own."""
+        return next((rival for rival in self.rivals if "nChw" not in rival.label), None)
+
+    @property
     def verdict(self):
         return verdict(self.best.ratio) if self.best else "alone"
 
@@ -116,6 +121,7 @@ class Mean:
     share: float
     memcpy_share: typing.Optional[float]
     ratio: typing.Optional[float]  # to the best peer of each shape
+    plain_ratio: typing.Optional[float]  # likewise, of those on plain layouts
     best: typing.Optional[str]  # who that is most often
 
 
@@ -133,10 +139,12 @@ def means(all_rows):
 
 def _mean(key, group):
     best = [row.best for row in group if row.best]
+    plain = [row.best_plain for row in group if row.best_plain]
     memcpy = [row.memcpy_share for row in group if row.memcpy_share is not None]
     return Mean(*key, len(group), statistics.geometric_mean(row.share for row in group),
                 statistics.geometric_mean(memcpy) if memcpy else None,
                 statistics.geometric_mean(rival.ratio.median for rival in best) if best else None,
+                statistics.geometric_mean(rival.ratio.median for rival in plain) if plain else None,
                 statistics.mode(rival.label for rival in best) if best else None)
 
 

@@ -47,7 +47,8 @@ def heading(records):
 def _text(records, rows, means, behind, absences):
     parts = ["\n".join(heading(records))]
     parts.append("Geometric means over the shapes of a size of x (L2: below 0.5 MB, L3: to 13 MB, memory: above); "
-                 "x best peer: its time / halnorm's.\n\n" + tables.summary(means))
+                 "x best peer: its time / halnorm's (in NCHW beside it, without oneDNN's blocked layout).\n\n"
+                 + tables.summary(means))
     parts.append("Share of the floor, and the best peer's time / halnorm's (* where that is below 1 by more than the "
                  "interval).\n\n" + tables.shapes(rows))
     calls = tables.calls(rows)

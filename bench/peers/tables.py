@@ -18,9 +18,17 @@ def summary(means):
         lines.append([
             _job(job, dtype), layout,
             *(f"{100 * mean.share:.0f} %" if mean else "" for mean in found),
-            *(f"{mean.ratio:.2f}" if mean and mean.ratio else "" for mean in found),
+            *map(_ratios, found),
             ", ".join(dict.fromkeys(best))])
     return _table(lines)
+
+
+def _ratios(mean):
+    if not mean or not mean.ratio:
+        return ""
+    if not mean.plain_ratio or mean.layout != "NCHW":
+        return f"{mean.ratio:.2f}"
+    return f"{mean.ratio:.2f} ({mean.plain_ratio:.2f})"
 
 
 def shapes(rows):

@@ -106,6 +106,15 @@ class Means(unittest.TestCase):
         self.assertAlmostEqual(means[1].share, 0.4)  # sqrt(0.8 * 0.2)
         self.assertEqual(means[1].best, "rival")
 
+    def test_plain_layouts_alone(self):
+        blocked = record(MIDDLE, peer="oneDNN", theirs=(300,) * 12)
+        blocked["nanoseconds"]["oneDNN nChw8c"] = [80] * 12
+        blocked["peers"].append("oneDNN nChw8c")
+        means = analysis.means(analysis.rows([blocked, record(MIDDLE, theirs=(150,) * 12)]))
+        self.assertAlmostEqual(means[0].ratio, 0.8)
+        self.assertAlmostEqual(means[0].plain_ratio, 1.5)
+        self.assertEqual(means[0].best, "oneDNN nChw8c")
+
     def test_sizes(self):
         def size(shape):
             return cases.Case("training", "none", "NCHW", "float32", shape).size
