@@ -1,0 +1,64 @@
+"""What a run leaves in its folder: results.json, report.md and, with matplotlib, pictures."""
+
+import dataclasses
+import json
+
+import analysis
+import tables
+
+
+def write(records, out, complete=True):
+    """Returns the text of report.md and the paths of the pictures, or the reason why there are none."""
+    rows = analysis.rows(records.measured)
+    means, behind = analysis.means(rows), analysis.behind(rows)
+    absences = analysis.absent(records.measured)
+    text = _text(records, rows, means, behind, absences)
+    (out / "report.md").write_text(text, encoding="utf-8")
+    (out / "results.json").write_text(json.dumps({
+        "runs": records.runs,
+        "peers": list(records.peers.values()),
+        "unavailable": records.unavailable,
+        "means": [dataclasses.asdict(mean) for mean in means],
+        "rows": [{"name": row.case.name, "verdict": row.verdict, **dataclasses.asdict(row)} for row in rows],
+        "behind": [row.case.name for row in behind],
+        "absent": [{"peer": peer, "reason": reason, "cases": names} for (peer, reason), names in absences.items()],
+    }, indent=1), encoding="utf-8")
+    if not complete:
+        return text, [], "--report draws them of what there is"
+    try:
+        import pictures
+    except ImportError as error:
+        return text, [], str(error)
+    return text, pictures.draw(rows, records, out), None
+
+
+def heading(records):
+    """Machine, date, command and versions, as lines."""
+    run = records.runs[-1]
+    versions = ", ".join(f"{peer['label']} {peer['version']}" for peer in records.peers.values())
+    caches = ", ".join(f"{level} {size // 1024} KB" for level, size in run["caches"].items())
+    threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}"
+    commits = ", ".join(dict.fromkeys(run["commit"] for run in records.runs))
+    variants = sorted({record["variant"] for record in records.measured if "variant" in record})
+    return [f"{run['processor']} ({caches}), {threads}, {run['date']}, halnorm {commits} ({', '.join(variants)}).",
+            f"{versions}.", f"`{run['command']}`"]
+
+
+def _text(records, rows, means, behind, absences):
+    parts = ["\n".join(heading(records))]
+    parts.append("Geometric means over the shapes of a size of x (L2: below 0.5 MB, L3: to 13 MB, memory: above); "
+                 "x best peer: its time / halnorm's (in NCHW beside it, without oneDNN's blocked layout).\n\n"
+                 + tables.summary(means))
+    parts.append("Share of the floor, and the best peer's time / halnorm's (* where that is below 1 by more than the "
+                 "interval).\n\n" + tables.shapes(rows))
+    calls = tables.calls(rows)
+    if calls:
+        parts.append("Microseconds of a call for 64x10 (PyTorch, PaddlePaddle and ONNX Runtime are called from Python)."
+                     "\n\n" + calls)
+    count = sum(1 for row in rows if row.best)
+    parts.append(f"Behind their best peer by more than the {100 * analysis.LEVEL:.0f} % interval: "
+                 f"{len(behind)} of {count} cases." + ("\n\n" + tables.behind(behind) if behind else ""))
+    absent = tables.absent(records.unavailable, absences)
+    if absent:
+        parts.append("Absent:\n\n" + absent)
+    return "\n\n".join(parts) + "\n"
