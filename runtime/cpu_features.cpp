@@ -16,11 +16,11 @@ namespace {
 // Without OSXSAVE, XCR0 reads as 0.
 constexpr uint64_t ymm_state = 0x6, zmm_state = 0xe6;
 
-// Leaf 7 EBX: AVX512F 16, DQ 17, CD 28, BW 30, VL 31. Code for avx512_skylake may hold BMI1 (3) and
-// BMI2 (8) too, which all such machines have, but a virtual one may hide.
+// Leaf 7 EBX: BMI1 3, AVX2 5, BMI2 8, AVX512F 16, DQ 17, CD 28, BW 30, VL 31. Code for avx2 may hold
+// BMI too, which all such machines have, but a virtual one may hide.
+constexpr uint32_t avx2_bmi = 1u << 5 | 1u << 3 | 1u << 8;
 constexpr uint32_t avx512_f_cd = 1u << 16 | 1u << 28;
-constexpr uint32_t avx512_skylake =
-    avx512_f_cd | 1u << 17 | 1u << 30 | 1u << 31 | 1u << 3 | 1u << 8;
+constexpr uint32_t avx512_skylake = avx512_f_cd | 1u << 17 | 1u << 30 | 1u << 31;
 
 struct Feature {
     const char *name;
@@ -35,11 +35,11 @@ constexpr Feature known[] = {
     {"avx", 1u << 28, 0, ymm_state, 0, "this machine or its operating system lacks AVX"},
     {"f16c", 1u << 29, 0, ymm_state, 0, "this machine or its operating system lacks F16C"},
     {"fma", 1u << 12, 0, ymm_state, 0, "this machine or its operating system lacks FMA"},
-    {"avx2", 0, 1u << 5, ymm_state, 0, "this machine or its operating system lacks AVX2"},
+    {"avx2", 0, avx2_bmi, ymm_state, 0, "this machine or its operating system lacks AVX2 or BMI"},
     {"avx512", 0, avx512_f_cd, zmm_state, 0,
      "this machine or its operating system lacks AVX-512F/CD"},
     {"avx512_skylake", 0, avx512_skylake, zmm_state, 0,
-     "this machine or its operating system lacks AVX-512F/CD/VL/DQ/BW or BMI"},
+     "this machine or its operating system lacks AVX-512F/CD/VL/DQ/BW"},
 #elif defined(__aarch64__)
     {"neon", 0, 0, 0, 0, ""},  // part of the AArch64 baseline
 #elif defined(__arm__)

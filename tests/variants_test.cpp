@@ -91,12 +91,12 @@ TEST(Variants, bad_indices_are_refused) {
 }
 
 #if defined(__x86_64__)
-// Leaf 1 ECX of a Haswell: SSE4.1 19, OSXSAVE 27, AVX 28, F16C 29, FMA 12. Leaf 7 EBX: AVX2 5.
-// XCR0: x87, SSE, AVX.
+// Leaf 1 ECX of a Haswell: SSE4.1 19, OSXSAVE 27, AVX 28, F16C 29, FMA 12. Leaf 7 EBX: AVX2 5, BMI1
+// 3, BMI2 8. XCR0: x87, SSE, AVX.
 constexpr uint32_t sse41 = 1u << 19, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29,
                    fma = 1u << 12;
-constexpr uint32_t avx2 = 1u << 5, skylake = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31 |
-                                             1u << 3 | 1u << 8;
+constexpr uint32_t avx2 = 1u << 5 | 1u << 3 | 1u << 8,
+                   skylake = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31;
 constexpr uint32_t haswell = sse41 | osxsave | avx | f16c | fma;
 constexpr char avx2_needs[] = "sse41 avx f16c fma avx2";
 constexpr char avx512_needs[] = "sse41 avx f16c fma avx2 avx512 avx512_skylake";
@@ -115,7 +115,8 @@ TEST(CpuFeatures, avx2_needs_every_bit) {
     EXPECT_FALSE(has(haswell & ~f16c, avx2, 7, avx2_needs));
     EXPECT_FALSE(has(haswell & ~avx, avx2, 7, avx2_needs));
     EXPECT_FALSE(has(haswell & ~sse41, avx2, 7, avx2_needs));
-    EXPECT_FALSE(has(haswell, 0, 7, avx2_needs));
+    for (uint32_t bit : {3, 5, 8})
+        EXPECT_FALSE(has(haswell, avx2 & ~(1u << bit), 7, avx2_needs)) << bit;
 }
 
 TEST(CpuFeatures, registers_count_only_where_the_operating_system_saves_them) {

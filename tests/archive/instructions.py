@@ -102,7 +102,8 @@ CLASSIFY = {"x86-64": x86, "arm-64": arm64, "arm-32": arm32}
 INCLUDED = {
     "avx": {"sse3", "ssse3", "sse41", "sse42", "avx"},
     "sse41": {"sse3", "ssse3", "sse41"},
-    "avx512_skylake": {"avx512", "bmi"},
+    "avx2": {"avx2", "bmi"},
+    "avx512_skylake": {"avx512"},
     "neon": {"neon", "vfpd32"},
 }
 

@@ -8,7 +8,7 @@ import archive
 
 # Of the C library, ever: no printf, no malloc, no abort.
 LIBC = {"getenv", "memcmp", "memcpy", "memset", "strcmp", "strcspn", "strlen", "strncat", "strspn", "write",
-        "sysconf", "sched_getaffinity", "sched_yield", "__sched_cpucount", "getauxval"}
+        "sysconf", "clock_gettime", "sched_getaffinity", "sched_yield", "__sched_cpucount", "getauxval"}
 LIBDL = {"dlopen", "dlsym"}  # the GPU's driver
 LIBM = {"fmin", "fminf"}
 PTHREAD = {"pthread_atfork", "pthread_attr_destroy", "pthread_attr_init", "pthread_attr_setdetachstate",
