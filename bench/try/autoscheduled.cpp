@@ -6,6 +6,7 @@
 // Environment: HALNORM_AUTOSCHEDULER (its name), HALNORM_STAGE, HALNORM_ACTIVATION, and
 // HALNORM_SCHEDULE_FILE, which gets what it made, in C++.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -42,8 +43,16 @@ int32_t form_of(const std::string &stage, const std::string &name) {
     if (halnorm_activation_from_name(name.c_str(), &config.activation) != HALNORM_OK ||
         activation_scalars(config, &scalars) != HALNORM_OK)
         throw std::runtime_error(halnorm_last_error());
-    if (stage == "gradient_sums" || stage == "input_gradient")
-        return static_cast<int32_t>(GradientForm::of_x);
+    if (stage == "gradient_sums" || stage == "input_gradient") {
+        // The others have been taken care of by activation_gradient.
+        const bool linear = is_piecewise_linear(config.activation);
+        const bool clamp = scalars.form == static_cast<int32_t>(ActivationForm::clamp);
+        return static_cast<int32_t>(!linear ? GradientForm::identity :
+                                    !clamp || std::isfinite(scalars.upper) ?
+                                              GradientForm::piecewise :
+                                    std::isfinite(scalars.lower) ? GradientForm::relu :
+                                                                   GradientForm::identity);
+    }
     const bool as_clamp = stage == "activation_gradient" &&
                           scalars.form == static_cast<int32_t>(ActivationForm::leaky_relu);
     return as_clamp ? static_cast<int32_t>(ActivationForm::clamp) : scalars.form;
