@@ -579,6 +579,7 @@ public:
         g.y(g.s, g.c, g.n) = select(scaled, a(g.c) * dy_, a(g.c) * e.g + through_statistics);
         g.forms = element.forms();
         g.forms.push_back({scaled, true});
+        g.coefficients = 6;
         describe<T>(g, layout, streaming, dx, {&x, &dy});
     }
 

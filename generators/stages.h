@@ -110,6 +110,7 @@ struct Pointwise {
     std::vector<Form> forms;
     Halide::Func y{"y"};      // (s, c, n), output
     Halide::Expr width, row;  // its extents in c and in s
+    int coefficients = 3;     // numbers per channel that an element needs
     Layout layout = Layout::nchw;
     Halide::Type type;
 

@@ -157,10 +157,10 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
 }
 
 // Elements of NHWC rows that are narrow: a panel keeps its coefficients in registers over some
-// rows. In wider ones it takes a row after the other, at most so much of each that the coefficients
-// stay in L1. Inference in L2, us, rows inside and outside (Zen 3, AVX2, 2026-11-26): 1024x64 8.1
-// and 9.2, 256x256 8.6 and 8.7, 98x512 7.4 and 6.8, 64x1024 18.6 and 10.3; 49x2048 in two strips
-// 20, in one 25.
+// rows, if there is room for them. In wider ones it takes a row after the other, at most so much of
+// each that the coefficients stay in L1. Inference in L2, us, rows inside and outside (Zen 3, AVX2,
+// 2026-11-26): 1024x64 8.1 and 9.2, 256x256 8.6 and 8.7, 98x512 7.4 and 6.8, 64x1024 18.6 and 10.3;
+// 49x2048 in two strips 20, in one 25.
 constexpr int rows = 8, wide = 1024;
 
 void map_by_panel(Pointwise &g, const PanelTuning &t) {
@@ -179,11 +179,14 @@ void map_by_panel(Pointwise &g, const PanelTuning &t) {
             for (int vectors : t.map_panels) {
                 const int channels = vectors * t.V;
                 const auto fits = g.width % channels == 0;
-                panels(y.specialize(fits && g.width <= t.narrow), channels)
-                    .split(g.n, no, ni, rows, TailStrategy::GuardWithIf)
-                    .reorder(ci, ni, g.s, co, no);
+                if (g.coefficients == 3) {
+                    panels(y.specialize(fits && g.width <= t.narrow), channels)
+                        .split(g.n, no, ni, rows, TailStrategy::GuardWithIf)
+                        .reorder(ci, ni, g.s, co, no);
+                }
+                const int panels_of_strip = 3 * wide / g.coefficients / channels;
                 panels(y.specialize(fits), channels)
-                    .split(co, strip, co, wide / channels, TailStrategy::GuardWithIf)
+                    .split(co, strip, co, panels_of_strip, TailStrategy::GuardWithIf)
                     .reorder(ci, co, g.s, g.n, strip);
             }
         }
