@@ -175,22 +175,31 @@ void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const E
     g.full(g.p, g.c, g.n, g.b) += widened(g.full_lanes(g.full_lane, g.p, g.c, g.n, g.b));
 
     // Likewise R lanes, whole vectors first. The tail is the last R elements of the row, of which
-    // the lanes that were in a whole vector add 0: nothing is masked in memory. In a row that is
-    // shorter only lanes l < tail have an element.
+    // the lanes that were in a whole vector add 0: nothing is masked in memory. A row that is
+    // shorter gives its elements to a lane each: one after the other or, where lanes are threads,
+    // to as many of those as there are elements.
     const int R = g.layout == Layout::nchw ? g.rest_lane_count : 1;
     const Expr rest = S % chunk_s, tail = rest % R;
-    const Expr seen = select(S >= R, R - tail, 0);  // lanes of the tail
+    const auto row = [&](const Expr &n) { return g.q * chunk_n + n; };
     g.in_rest = RDom(0, rest / R, 0, chunk_n, "in_rest");
-    g.in_tail = RDom(0, select(tail > 0, chunk_n, 0), "in_tail");
+    g.in_rest.where(row(g.in_rest.y) < rows);
     g.rest_lane = RDom(0, R, "rest_lane");
-    const Expr rest_row = g.q * chunk_n + g.in_rest.y, tail_row = g.q * chunk_n + g.in_tail;
-    g.in_rest.where(rest_row < rows);
-    g.in_tail.where(tail_row < rows && (S >= R || g.l < tail));
     g.rest_lanes(g.l, g.c, g.q, g.b) = Tuple(zero, zero);
     g.rest_lanes(g.l, g.c, g.q, g.b) +=
-        terms(S - rest + g.in_rest.x * R + g.l, first + rest_row, all);
+        terms(S - rest + g.in_rest.x * R + g.l, first + row(g.in_rest.y), all);
+    const Expr counted = gpu ? select(S >= R, R - tail, 0) : R - tail;
+    g.in_tail = RDom(0, select(tail > 0 && (gpu || S >= R), chunk_n, 0), "in_tail");
+    g.in_tail.where(row(g.in_tail) < rows);
+    if (gpu)
+        g.in_tail.where(S >= R || g.l < tail);
     g.rest_lanes(g.l, g.c, g.q, g.b) +=
-        terms(S - tail - seen + g.l, first + tail_row, g.l >= seen);
+        terms(S - tail - counted + g.l, first + row(g.in_tail), g.l >= counted);
+    if (g.layout == Layout::nchw && !gpu) {
+        g.in_short = RDom(0, select(S < R, S, 0), 0, chunk_n, "in_short");
+        g.in_short.where(row(g.in_short.y) < rows);
+        g.rest_lanes(clamp(g.in_short.x, 0, R - 1), g.c, g.q, g.b) +=
+            terms(g.in_short.x, first + row(g.in_short.y), all);
+    }
     g.rest(g.c, g.q, g.b) = Tuple(lanes_zero, lanes_zero);
     g.rest(g.c, g.q, g.b) += widened(g.rest_lanes(g.rest_lane, g.c, g.q, g.b));
 

@@ -57,11 +57,13 @@ struct Sums {
         "full"};  // (p, c, n, b); update(0) over full_lane; double on a GPU, like `rest`
     Halide::Func rest_lanes{
         "rest_lanes"};          // (l, c, q, b), likewise; update(0) over in_rest = (vector,
-                                // row), update(1) the tails of rows, over in_tail = (row)
+                                // row), update(1) the tails of rows, over in_tail = (row); in
+                                // NCHW on a CPU update(2) rows shorter than all lanes, over
+                                // in_short = (element, row)
     Halide::Func rest{"rest"};  // (c, q, b); update(0) over rest_lane
     Halide::Func sums{
         "sums"};  // (c, b), output; update(0) over fulls = (part, row), update(1) over rests
-    Halide::RDom in_full, full_lane, fulls, in_rest, in_tail, rest_lane, rests;
+    Halide::RDom in_full, full_lane, fulls, in_rest, in_tail, in_short, rest_lane, rests;
     std::vector<Form> forms;
     Halide::Expr width, row;  // extents of x in c and in s: what kernels are specialized on
     Layout layout = Layout::nchw;

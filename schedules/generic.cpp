@@ -47,15 +47,12 @@ void nchw(Sums &g, int V) {
     vectorize(g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack), g.l, V);
     vectorize(g.full_lanes.update().reorder(g.l, g.in_full), g.l, V);
 
-    // Only where rows are shorter than all lanes some of them have no element of the tail.
-    each_form(g.sums.update(1), g.forms, [&](Stage s, bool) {
-        s.specialize(g.row >= g.rest_lane_count).reorder(g.rests, g.c, g.b);
-        s.reorder(g.rests, g.c, g.b);
-    });
+    each_form(g.sums.update(1), g.forms, [&](Stage s, bool) { s.reorder(g.rests, g.c, g.b); });
     g.rest.compute_at(g.sums, g.rests).store_in(MemoryType::Stack);
     vectorize(g.rest_lanes.compute_at(g.sums, g.rests).store_in(MemoryType::Stack), g.l, V);
     vectorize(g.rest_lanes.update(0).reorder(g.l, g.in_rest.x, g.in_rest.y), g.l, V);
     vectorize(g.rest_lanes.update(1).reorder(g.l, g.in_tail), g.l, V);
+    g.rest_lanes.update(2).unscheduled();  // rows shorter than a vector: element by element
 }
 
 void nhwc(Sums &g, int V) {

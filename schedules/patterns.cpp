@@ -54,14 +54,12 @@ void sums_by_row(Sums &g, const RowTuning &t) {
             .reorder(ci, g.rests, co, g.b)
             .vectorize(ci, t.V, tail);
     };
-    each_form(g.sums.update(1), g.forms, [&](Stage s, bool cheap) {
+    each_form(g.sums.update(1), g.forms, [&](Stage s, bool) {
         // gradient_sums at 4x256x7x7 gained nothing from constant rows, which cost 9 KB.
         if (g.forms.empty()) {
             for (int row : t.constant_rows)
                 walk(s.specialize(g.row == row));
         }
-        if (cheap)
-            walk(s.specialize(g.row >= g.rest_lane_count));
         walk(s);
     });
     on_stack(g.rest.compute_at(g.sums, g.rests));
@@ -80,6 +78,7 @@ void sums_by_row(Sums &g, const RowTuning &t) {
         .reorder(li, lo, g.in_tail)
         .vectorize(li)
         .unroll(lo);
+    g.rest_lanes.update(2).unscheduled();
 }
 
 void map_by_row(Pointwise &g, const RowTuning &t) {
