@@ -176,8 +176,8 @@ void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const E
 
     // Likewise R lanes, whole vectors first. The tail is the last R elements of the row, of which
     // the lanes that were in a whole vector add 0: nothing is masked in memory. A row that is
-    // shorter gives its elements to a lane each: one after the other or, where lanes are threads,
-    // to as many of those as there are elements.
+    // shorter gives its elements to a lane each, one after the other. Where lanes are threads, as
+    // many of those work as there are elements in the tail.
     const int R = g.layout == Layout::nchw ? g.rest_lane_count : 1;
     const Expr rest = S % chunk_s, tail = rest % R;
     const auto row = [&](const Expr &n) { return g.q * chunk_n + n; };
@@ -187,13 +187,13 @@ void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const E
     g.rest_lanes(g.l, g.c, g.q, g.b) = Tuple(zero, zero);
     g.rest_lanes(g.l, g.c, g.q, g.b) +=
         terms(S - rest + g.in_rest.x * R + g.l, first + row(g.in_rest.y), all);
-    const Expr counted = gpu ? select(S >= R, R - tail, 0) : R - tail;
+    const Expr counted = gpu ? Expr(0) : R - tail;
     g.in_tail = RDom(0, select(tail > 0 && (gpu || S >= R), chunk_n, 0), "in_tail");
     g.in_tail.where(row(g.in_tail) < rows);
     if (gpu)
-        g.in_tail.where(S >= R || g.l < tail);
+        g.in_tail.where(g.l < tail);
     g.rest_lanes(g.l, g.c, g.q, g.b) +=
-        terms(S - tail - counted + g.l, first + row(g.in_tail), g.l >= counted);
+        terms(S - tail - counted + g.l, first + row(g.in_tail), gpu ? all : g.l >= counted);
     if (g.layout == Layout::nchw && !gpu) {
         g.in_short = RDom(0, select(S < R, S, 0), 0, chunk_n, "in_short");
         g.in_short.where(row(g.in_short.y) < rows);
@@ -458,18 +458,24 @@ struct ElementOf {
     Expr form;  // GradientForm
     Expr lower, upper, below;
     Expr inverse;  // of alpha, where x is y
+    // Identity and relu have formulas of their own. They are piecewise linear too, and a schedule
+    // that has one loop for all forms does better without.
+    bool specialized = true;
 
     Element operator()(const Expr &x, const Expr &dy, const Expr &center, const Expr &scale,
                        const Expr &offset) const {
         const Expr d = x - center, v = d * scale + offset;
         const Expr of_leaky_relu = is(GradientForm::of_leaky_relu),
                    of_elu = is(GradientForm::of_elu);
+        Expr of_x = piecewise_gradient(dy, v, lower, upper, below);
+        if (specialized) {
+            of_x = select(is(GradientForm::identity), dy, is(GradientForm::relu),
+                          relu_gradient(dy, v, lower), of_x);
+        }
         return {select(of_leaky_relu, leaky_relu_inverse(x, inverse) - center, of_elu,
                        elu_inverse(x, inverse) - center, d),
-                select(is(GradientForm::relu), relu_gradient(dy, v, lower),
-                       is(GradientForm::piecewise), piecewise_gradient(dy, v, lower, upper, below),
-                       of_leaky_relu, piecewise_gradient(dy, x, lower, upper, below), of_elu,
-                       elu_gradient_of_y(dy, x, below), dy)};
+                select(of_leaky_relu, piecewise_gradient(dy, x, lower, upper, below), of_elu,
+                       elu_gradient_of_y(dy, x, below), of_x)};
     }
 
     Expr is(GradientForm f) const { return form == static_cast<int>(f); }
@@ -539,7 +545,8 @@ public:
         g.type = Halide::type_of<T>();
         dense_in(g.layout, x);
         dense_in(g.layout, dy);
-        const ElementOf element = {form, lower, upper, below, inverse};
+        const bool gpu = this->get_target().has_gpu_feature();
+        const ElementOf element = {form, lower, upper, below, inverse, !gpu};
         g.forms = element.forms();
         describe_sums(g, this->get_target(), x.dim(0).extent(), x.dim(1).extent(),
                       x.dim(2).extent(), {block_n, chunk_s, chunk_n},
