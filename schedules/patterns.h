@@ -16,7 +16,7 @@ struct RowTuning {
     std::vector<int> constant_rows;  // row lengths that are worth code of their own
     int full_lanes =
         Sums::full_lane_count;  // of a long row in one pass over a chunk, two accumulators each
-    int map_vectors = 1;        // of a row side by side, for a core that does not look ahead
+    int map_vectors = 1;        // of a row side by side, for a core that waits or counts instructions
 };
 void shift_by_row(Shift &g);
 void sums_by_row(Sums &g, const RowTuning &t);
@@ -28,8 +28,8 @@ struct PanelTuning {
     int V;
     bool masked_tails;
     std::vector<int> sums_panels, map_panels;
-    int narrow =
-        256;  // channels of a row up to which a panel keeps its coefficients over some rows
+    // Channels of a row up to which a panel keeps its coefficients over some rows.
+    int narrow = 256;
 };
 void sums_by_panel(Sums &g, const PanelTuning &t);
 void map_by_panel(Pointwise &g, const PanelTuning &t);

@@ -139,7 +139,8 @@ class WithoutThreads(unittest.TestCase):
     def test_plain_c_with_no_other_library(self):
         shutil.rmtree(SCRATCH, ignore_errors=True)
         configure(HERE.parents[1], SCRATCH / "build", "-DCMAKE_BUILD_TYPE=Release", "-DHALNORM_THREADS=OFF",
-                  "-DHALNORM_GPU=OFF", "-DHALNORM_STREAMING=OFF", f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}")
+                  "-DHALNORM_GPU=OFF", "-DHALNORM_STREAMING=OFF",
+                  f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}")
         run(CMAKE, "--build", SCRATCH / "build", "--target", "halnorm", "--parallel",
             os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(len(os.sched_getaffinity(0)))))
         run(CMAKE, "--install", SCRATCH / "build", "--prefix", SCRATCH / "installed", "--component", "library")
