@@ -52,7 +52,7 @@ void nchw(Sums &g, int V) {
     vectorize(g.rest_lanes.compute_at(g.sums, g.rests).store_in(MemoryType::Stack), g.l, V);
     vectorize(g.rest_lanes.update(0).reorder(g.l, g.in_rest.x, g.in_rest.y), g.l, V);
     vectorize(g.rest_lanes.update(1).reorder(g.l, g.in_tail), g.l, V);
-    g.rest_lanes.update(2).unscheduled();  // rows shorter than a vector: element by element
+    g.rest_lanes.update(2).unscheduled();  // rows shorter than the lanes: element by element
 }
 
 void nhwc(Sums &g, int V) {

@@ -46,9 +46,11 @@ void sums_by_row(Sums &g, const RowTuning &t) {
         .unroll(lo)
         .unroll(pass);
 
-    // Short rows: some channels at a time, row by row in the order of memory; each channel keeps
-    // its accumulators over the rows of a chunk, so there is one sum across lanes per channel and
-    // chunk, not per row.
+    // Short rows: some channels at a time, whose sums are then added to the doubles as vectors.
+    // Each channel keeps its accumulators in registers over the rows of a chunk, so there is one
+    // sum across lanes per channel and chunk, not per row. Row by row over all of the channels,
+    // with the accumulators in memory, was slower: training at 8x1280x7x7 172 us instead of 149, at
+    // 4x512x7x7 35 instead of 33 (Zen 3, AVX2, 2026-11-26).
     const auto walk = [&](Stage s) {
         s.split(g.c, co, ci, t.channels, TailStrategy::GuardWithIf)
             .reorder(ci, g.rests, co, g.b)

@@ -11,12 +11,12 @@ namespace halnorm {
 // NCHW: V lanes along a row.
 struct RowTuning {
     int V;
-    int channels;                    // that share the walk over short rows; a power of two
-    bool masked_tails;               // the machine has masked loads and stores
+    int channels;       // whose sums over short rows are added together; a power of two
+    bool masked_tails;  // the machine has masked loads and stores
     std::vector<int> constant_rows;  // row lengths that are worth code of their own
     int full_lanes =
         Sums::full_lane_count;  // of a long row in one pass over a chunk, two accumulators each
-    int map_vectors = 1;        // of a row side by side, for a core that waits or counts instructions
+    int map_vectors = 1;  // of a row side by side, for a core that waits or counts instructions
 };
 void shift_by_row(Shift &g);
 void sums_by_row(Sums &g, const RowTuning &t);

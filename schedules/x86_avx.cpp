@@ -7,12 +7,10 @@ using Halide::Target;
 
 namespace {
 
-// NCHW. 16 channels share the walk over short rows: a 7x7 row of all of them is 3 KB in sequence.
-// Nothing is stored under a mask: on Zen 3 vmaskmovps to memory is 42 micro-operations, and a load
-// of what it stored waits. Training at 4x512x7x7 86 us with masks, 34 without; 4x128x14x14 35
-// and 26. Code of its own for rows of 49: training at 4x512x7x7 34 us instead of 41, inference 13
-// instead of
-// 20. Four vectors of a long row at a time: inference at 1x128x28x28 11.2 us instead of 12.2;
+// NCHW. Nothing is stored under a mask: vmaskmovps to memory is microcoded on Zen 3, and a load of
+// what it stored waits. Training at 4x512x7x7 86 us with masks, 34 without; 4x128x14x14 35 and 26.
+// Code of its own for rows of 49: training at 4x512x7x7 34 us instead of 41, inference 13 instead
+// of 20. Four vectors of a long row at a time: inference at 1x128x28x28 11.2 us instead of 12.2;
 // memcpy 10.6 (all in L2, float32, 2026-11-26).
 RowTuning rows(const Target &target, Halide::Type type) {
     return {target.natural_vector_size(type), 16, false, {49}, Sums::full_lane_count, 4};
@@ -21,7 +19,8 @@ RowTuning rows(const Target &target, Halide::Type type) {
 // NHWC. A panel of 4 fills 16 registers, one of 8 keeps two accumulators in memory: training on
 // Zen 3, us: 512x64 9.8 instead of 11.6, 1568x1024 1410 instead of 1970. The panel of 5 is for
 // C = 100, folded to rows of 400: backward at 400x100 9 us, in single vectors 17; that of 2 for the
-// other multiples of 16 that rows are folded to: training at 8x17x30x30 33 us, in single vectors 57.
+// other multiples of 16 that rows are folded to: training at 8x17x30x30 33 us, in single
+// vectors 57.
 PanelTuning panels(const Target &target, Halide::Type type) {
     return {target.natural_vector_size(type), true, {5, 4, 2}, {4}};
 }

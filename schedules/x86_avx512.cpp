@@ -7,10 +7,9 @@ using Halide::Target;
 
 namespace {
 
-// NCHW. 16 channels share the walk over short rows: their accumulators fill 2 KB of L1, and a 7x7
-// row of all of them is 3 KB in sequence. Code of its own for rows of 49 makes training 5 to 10 %
-// faster at 8x2048x7x7 and 8x1280x7x7 and costs 4 KB; for rows of 196 it gained nothing
-// (8x1024x14x14; Xeon, family 6 model 167, 2 MB of L2, float32, 2026-11-23).
+// NCHW. Code of its own for rows of 49 made training 5 to 10 % faster at 8x2048x7x7 and 8x1280x7x7
+// and cost 4 KB; for rows of 196 it gained nothing (8x1024x14x14; Xeon, family 6 model 167, 2 MB of
+// L2, float32, 2026-11-23, with the loops of that time).
 RowTuning rows(const Target &target, Halide::Type type) {
     return {target.natural_vector_size(type), 16, true, {49}};
 }
