@@ -3,7 +3,7 @@
 //
 //     streaming_stores KERNEL.bc BUFFER KERNEL.o
 //
-// A streaming kernel is called with rows that are whole cache lines (runtime/plan.cpp), and
+// A streaming kernel is called with rows that are whole cache lines (runtime/streaming.cpp), and
 // scheduled without tails: every store to the buffer is a whole vector, aligned to its size. Where
 // one is not, or none is found, an edited schedule has broken that, and this fails.
 #include <llvm/Bitcode/BitcodeReader.h>

@@ -39,10 +39,6 @@ int64_t even_part(int64_t all, int64_t size) {
     return parts == 1 ? all : ceil_div(all, parts == 2 ? 2 : round_up(parts, 4));
 }
 
-int32_t gcd(int32_t a, int32_t b) {
-    return b == 0 ? a : gcd(b, a % b);
-}
-
 // Rows of C channels are seen as rows of f * C where C alone leaves most of a vector empty. f
 // divides the number of rows. Measured on NHWC float32: rows of 128 k elements first, then 64 k,
 // then 16 k; 1024 at most; where there are none, the longest, whose end is the smallest part. In

@@ -14,6 +14,11 @@ struct ActivationScalars {
     double prescale, preshift, lower, upper, alpha;
 };
 
+// (In 32 bits: a division of 64 is slow on many machines.)
+constexpr int32_t gcd(int32_t a, int32_t b) {
+    return b == 0 ? a : gcd(b, a % b);
+}
+
 // A part of (s, c, n); s is never cut.
 struct Slice {
     int64_t c, channels, n, rows;

@@ -28,10 +28,6 @@ int64_t last_level_cache() {
     return cache;
 }
 
-int64_t gcd(int64_t a, int64_t b) {
-    return b == 0 ? a : gcd(b, a % b);
-}
-
 // by_row or flat, if the result can be stored so: its rows are whole cache lines, and it is no
 // tensor that the call reads. In place they lost 5 to 12 % (see streaming_pays).
 Stores possible_stores(const Plan &plan, const Operands &operands, int64_t *flat_channels) {
@@ -60,7 +56,7 @@ Stores possible_stores(const Plan &plan, const Operands &operands, int64_t *flat
         if (r.c.stride[k] != r.s.extent)
             return Stores::ordinary;
     }
-    const int64_t unit = line / gcd(r.s.extent, line),
+    const int64_t unit = line / gcd(static_cast<int32_t>(r.s.extent), static_cast<int32_t>(line)),
                   unit_bytes = unit * r.s.extent * static_cast<int64_t>(plan.element());
     *flat_channels = flat_bytes / unit_bytes * unit;
     const bool fits = *flat_channels > 0 && unit <= r.c.extent && r.n.extent >= flat_rows;
