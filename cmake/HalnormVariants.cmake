@@ -13,6 +13,8 @@ endif()
 set(HALNORM_OS linux)
 
 option(HALNORM_GPU "Build the variants for GPUs (without them: a smaller archive)" ON)
+set(HALNORM_VARIANTS "" CACHE STRING
+  "Build these variants of the list, and generic, which always fits (default: all; fewer: a smaller archive, built sooner)")
 option(HALNORM_KERNELS_APART
   "Make each kernel a target of its own that the archive does not hold: a link picks those it needs (bench/try)" OFF)
 
@@ -87,7 +89,11 @@ function(halnorm_variant NAME)
 \"device\": \"${arg_DEVICE}\", \"target\": \"${target}\", \"emit\": \"${emit}\"}")
   endforeach()
 
+  set_property(GLOBAL APPEND PROPERTY HALNORM_VARIANT_NAMES ${NAME})
   if((arg_ARCH AND NOT HALNORM_ARCH IN_LIST arg_ARCH) OR (arg_DEVICE AND NOT HALNORM_GPU))
+    return()
+  endif()
+  if(HALNORM_VARIANTS AND NOT NAME IN_LIST HALNORM_VARIANTS AND NOT NAME STREQUAL generic)
     return()
   endif()
   halnorm_target_of(${HALNORM_ARCH} "${arg_FEATURES}" target emit)
@@ -198,6 +204,12 @@ endfunction()
 # variants.json: every line of the list with its targets on all platforms, for tools that run generators by themselves
 # (bench/explain).
 function(halnorm_write_variant_list)
+  get_property(names GLOBAL PROPERTY HALNORM_VARIANT_NAMES)
+  foreach(name IN LISTS HALNORM_VARIANTS)
+    if(NOT name IN_LIST names)
+      message(FATAL_ERROR "HALNORM_VARIANTS: was '${name}', should be of: ${names}")
+    endif()
+  endforeach()
   get_property(variants GLOBAL PROPERTY HALNORM_VARIANT_LIST)
   list(JOIN variants ",\n" variants)
   file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/variants.json CONTENT "[\n${variants}\n]\n")

@@ -52,7 +52,7 @@ TEST_P(SameBitsBackward, for_any_number_of_threads) {
     for_each_setting([](BackwardCase k) {
         SCOPED_TRACE(k.describe());
         const std::vector<unsigned char> serial = run(k);
-        for (int threads : {2, 3, 8}) {
+        for (int threads : thread_counts()) {
             k.threads = threads;
             EXPECT_TRUE(run(k) == serial) << threads << " threads";
         }

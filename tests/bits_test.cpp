@@ -52,7 +52,7 @@ TEST_P(SameBits, for_any_number_of_threads) {
     for_each_setting({Pipeline::inference, Pipeline::training, Pipeline::statistics}, [](Case k) {
         SCOPED_TRACE(k.describe());
         const Bits serial = run(k);
-        for (int threads : {2, 3, 8, 0}) {
+        for (int threads : thread_counts()) {
             k.threads = threads;
             EXPECT_TRUE(run(k) == serial) << threads << " threads";
         }

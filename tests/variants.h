@@ -37,6 +37,11 @@ protected:
         if (!why.empty())
             GTEST_SKIP() << GetParam() << ": " << why;
     }
+
+    // Numbers of threads whose results have to be the bits of one thread's; 0: all cores.
+    static std::vector<int> thread_counts() {
+        return runs_on_a_device(GetParam()) ? std::vector<int>{3} : std::vector<int>{2, 3, 8, 0};
+    }
 };
 
 }  // namespace test

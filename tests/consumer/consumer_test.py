@@ -7,6 +7,7 @@ HALNORM_BASELINE_EMULATOR (a machine of the platform that only `generic` fits). 
 
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -134,12 +135,13 @@ class InstalledTree(unittest.TestCase):
 
 
 class WithoutThreads(unittest.TestCase):
-    """HALNORM_THREADS=OFF leaves a library that lives on libc and libm: nothing of C++, nothing of pthreads."""
+    """HALNORM_THREADS=OFF leaves a library that lives on libc and libm: nothing of C++, nothing of pthreads.
+    HALNORM_VARIANTS leaves one that has no others."""
 
     def test_plain_c_with_no_other_library(self):
         shutil.rmtree(SCRATCH, ignore_errors=True)
         configure(HERE.parents[1], SCRATCH / "build", "-DCMAKE_BUILD_TYPE=Release", "-DHALNORM_THREADS=OFF",
-                  "-DHALNORM_GPU=OFF", "-DHALNORM_STREAMING=OFF",
+                  "-DHALNORM_STREAMING=OFF", "-DHALNORM_VARIANTS=x86_avx2",
                   f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}")
         run(CMAKE, "--build", SCRATCH / "build", "--target", "halnorm", "--parallel",
             os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(len(os.sched_getaffinity(0)))))
@@ -152,6 +154,14 @@ class WithoutThreads(unittest.TestCase):
             *shlex.split(flags), "-lc", "-lgcc")
         self.assertRegex(run(SCRATCH / "consumer"), r"^[a-z0-9_]+\n$")
         self.assertNotIn("pthread", run("nm", SCRATCH / "consumer"))
+        archive = next(SCRATCH.rglob("installed/**/libhalnorm.a"))
+        kernels = re.findall(r" halnorm_sums_nchw_f32__(\w+?)(?:_argv|_metadata)?$", run("nm", archive), re.M)
+        self.assertEqual({"x86_avx2", "generic"}, set(kernels))
+
+    def test_an_unknown_variant(self):
+        with self.assertRaisesRegex(AssertionError, r"HALNORM_VARIANTS: was 'x86_avx3', should be of:\s.*x86_avx2"):
+            configure(HERE.parents[1], SCRATCH / "unknown", "-DHALNORM_VARIANTS=generic;x86_avx3",
+                      f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}")
 
 
 if __name__ == "__main__":
