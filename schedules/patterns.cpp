@@ -162,10 +162,10 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
 // each that the coefficients stay in L1. Inference in L2, us, rows inside and outside (Zen 3, AVX2,
 // 2026-11-26): 1024x64 8.1 and 9.2, 256x256 8.6 and 8.7, 98x512 7.4 and 6.8, 64x1024 18.6 and 10.3;
 // 49x2048 in two strips 20, in one 25.
-constexpr int rows = 8, wide = 1024;
+constexpr int rows = 8;
 
 void map_by_panel(Pointwise &g, const PanelTuning &t) {
-    Var co("co"), ci("ci"), strip("strip"), no("no"), ni("ni");
+    Var co("co"), ci("ci"), no("no"), ni("ni");
     each_form(g.y, g.forms, [&](Stage y, bool cheap) {
         const auto panels = [&](Stage s, int channels) {
             return s.split(g.c, co, ci, channels, TailStrategy::RoundUp)
@@ -185,10 +185,12 @@ void map_by_panel(Pointwise &g, const PanelTuning &t) {
                         .split(g.n, no, ni, rows, TailStrategy::GuardWithIf)
                         .reorder(ci, ni, g.s, co, no);
                 }
-                const int panels_of_strip = 3 * wide / g.coefficients / channels;
-                panels(y.specialize(fits), channels)
-                    .split(co, strip, co, panels_of_strip, TailStrategy::GuardWithIf)
-                    .reorder(ci, co, g.s, g.n, strip);
+                const int wide = 3 * 1024 / g.coefficients;
+                panels(y.specialize(fits && g.width > wide), channels)
+                    .split(g.n, no, ni, 2, TailStrategy::GuardWithIf)
+                    .reorder(ci, ni, co, g.s, no)
+                    .unroll(ni);
+                panels(y.specialize(fits), channels).reorder(ci, co, g.s, g.n);
             }
         }
         y.reorder(g.c, g.s, g.n).vectorize(g.c, t.V, tail_of(t.masked_tails));

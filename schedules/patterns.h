@@ -29,7 +29,7 @@ struct PanelTuning {
     bool masked_tails;
     std::vector<int> sums_panels, map_panels;
     // Channels of a row up to which a panel keeps its coefficients over some rows.
-    int narrow = 256;
+    int narrow = 64;
 };
 void sums_by_panel(Sums &g, const PanelTuning &t);
 void map_by_panel(Pointwise &g, const PanelTuning &t);
