@@ -152,6 +152,7 @@ void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const E
     g.rest_lane_count = gpu ? 32 : target.natural_vector_size(g.type) >= 8 ? 16 : 8;
     g.width = C;
     g.row = S;
+    g.rows = N;
     const Expr &chunk_s = cut.chunk_s, &chunk_n = cut.chunk_n;
     const Expr first = g.b * cut.block_n;
     const Expr rows = min(cut.block_n, N - first);

@@ -65,7 +65,7 @@ struct Sums {
         "sums"};  // (c, b), output; update(0) over fulls = (part, row), update(1) over rests
     Halide::RDom in_full, full_lane, fulls, in_rest, in_tail, in_short, rest_lane, rests;
     std::vector<Form> forms;
-    Halide::Expr width, row;  // extents of x in c and in s: what kernels are specialized on
+    Halide::Expr width, row, rows;  // extents of x in c, s and n: what kernels are specialized on
     Layout layout = Layout::nchw;
     Halide::Type type;  // of x
 

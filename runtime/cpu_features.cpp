@@ -108,8 +108,14 @@ int64_t cache_bytes(const CacheWords &words) {
     return ways * partitions * line * (int64_t{words.ecx} + 1);
 }
 
+int64_t usable_cache(int64_t bytes, bool virtual_machine) {
+    constexpr int64_t most = 32 << 20;
+    return virtual_machine && bytes > most ? most : bytes;
+}
+
 int64_t read_last_level_cache() {
     int64_t largest = 0;
+    bool virtual_machine = false;
 #if defined(__x86_64__) || defined(__i386__)
     const unsigned leaves[] = {4, 0x8000001d};  // AMD's machines have nothing in the first
     for (unsigned leaf : leaves) {
@@ -121,8 +127,11 @@ int64_t read_last_level_cache() {
             largest = bytes > largest ? bytes : largest;
         }
     }
+    constexpr unsigned hypervisor = 1u << 31;
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    virtual_machine = __get_cpuid(1, &a, &b, &c, &d) && (c & hypervisor) != 0;
 #endif
-    return largest > 0 ? largest : 32 << 20;
+    return largest > 0 ? usable_cache(largest, virtual_machine) : 32 << 20;
 }
 
 }  // namespace halnorm

@@ -27,7 +27,12 @@ struct CacheWords {
 // Bytes of that cache; 0 where it is none, or holds instructions only.
 int64_t cache_bytes(const CacheWords &words);
 
-// Bytes of this machine's largest cache; 32 MB where the machine does not say.
+// What of a last-level cache is there for one process. A virtual machine is told the size of all of
+// it and shares it with others: in one with 300 MB of L3 streaming stores won from 26 MB on, for
+// all tensors together (runtime/streaming.cpp).
+int64_t usable_cache(int64_t bytes, bool virtual_machine);
+
+// Bytes of this machine's largest cache, as far as usable; 32 MB where the machine does not say.
 int64_t read_last_level_cache();
 
 }  // namespace halnorm

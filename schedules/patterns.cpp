@@ -2,6 +2,7 @@
 
 namespace halnorm {
 
+using Halide::Expr;
 using Halide::Func;
 using Halide::MemoryType;
 using Halide::Stage;
@@ -117,14 +118,23 @@ void map_by_row(Pointwise &g, const RowTuning &t) {
     });
 }
 
+// From so many elements on, memory decides, and strips of whole rows are walked in its order, with
+// their accumulators in L1: a panel's 16 rows are lines far apart, which Zen 3's prefetchers do not
+// follow. backward at 8x32x112x112 (NHWC) 7.3 ms in panels, 5.8 in strips, 8x256x56x56 16.4 and
+// 11.9, 6272x1024 14.7 and 11.3; training 4.6 and 4.2, 9.8 and 9.0, 7.5 and 8.0. In cache panels
+// win: backward at 392x1280 0.43 and 0.48, 1024x64 50 us and 57 (AVX2, float32, 2026-11-27).
+constexpr int strip_elements = 1 << 21;
+
 void sums_by_panel(Sums &g, const PanelTuning &t) {
-    Var co("co"), ci("ci");
+    Var co("co"), ci("ci"), cv("cv");
     const auto tail = tail_of(t.masked_tails);
+    const int widest = std::max(t.sums_strip, t.sums_panels.front() * t.V);
+    const Expr in_strips = g.width % (2 * t.V) == 0 && g.width * g.rows >= strip_elements;
     const auto on_stack = [&](Func f) {
-        f.store_in(MemoryType::Stack)
-            .bound_storage(g.c, t.sums_panels.front() * t.V)
-            .vectorize(g.c, t.V, tail)
-            .unroll(g.c);
+        f.store_in(MemoryType::Stack).bound_storage(g.c, widest);
+        if (t.sums_strip > 0)
+            Stage(f).specialize(in_strips).vectorize(g.c, t.V, tail);
+        f.vectorize(g.c, t.V, tail).unroll(g.c);
     };
 
     // Rows that do not fold with the batch (padded images): right, not fast.
@@ -143,6 +153,13 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
             .vectorize(ci, t.V);
     };
     each_form(g.sums.update(1), g.forms, [&](Stage s, bool cheap) {
+        if (cheap && t.sums_strip > 0) {
+            s.specialize(in_strips)
+                .split(g.c, cv, ci, t.V, TailStrategy::RoundUp)
+                .split(cv, co, cv, t.sums_strip / t.V, TailStrategy::GuardWithIf)
+                .reorder(ci, cv, co, g.rests, g.b)
+                .vectorize(ci);
+        }
         for (int vectors : t.sums_panels) {
             if (cheap)
                 panel(s.specialize(g.width % (vectors * t.V) == 0), vectors, TailStrategy::RoundUp);
@@ -150,18 +167,25 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
         panel(s, 1, tail);
     });
     on_stack(g.rest_lanes.compute_at(g.sums, co));
-    g.rest_lanes.update(0)
-        .reorder(g.c, g.l, g.in_rest.x, g.in_rest.y)
-        .vectorize(g.c, t.V, tail)
-        .unroll(g.c);
+    const auto lanes = [&](Stage s) {
+        return s.reorder(g.c, g.l, g.in_rest.x, g.in_rest.y);
+    };
+    if (t.sums_strip > 0) {
+        lanes(g.rest_lanes.update(0).specialize(in_strips))
+            .split(g.c, co, ci, 2 * t.V, TailStrategy::RoundUp)
+            .vectorize(ci, t.V)
+            .unroll(ci);
+    }
+    lanes(g.rest_lanes.update(0)).vectorize(g.c, t.V, tail).unroll(g.c);
     g.rest_lanes.update(1).reorder(g.c, g.l, g.in_tail);
 }
 
 // Elements of NHWC rows that are narrow: a panel keeps its coefficients in registers over some
-// rows, if there is room for them. In wider ones it takes a row after the other, at most so much of
-// each that the coefficients stay in L1. Inference in L2, us, rows inside and outside (Zen 3, AVX2,
-// 2026-11-26): 1024x64 8.1 and 9.2, 256x256 8.6 and 8.7, 98x512 7.4 and 6.8, 64x1024 18.6 and 10.3;
-// 49x2048 in two strips 20, in one 25.
+// rows, if there is room for them. Other rows are walked in the order of memory, which prefetchers
+// follow: inference at 8x32x112x112 3.5 ms in panels and 2.7 by row, 8x256x56x56 6.8 and 5.5; in L2
+// 1024x64 8.1 us and 9.2, 256x256 8.6 and 8.7. Very wide ones go in pairs, so that coefficients,
+// which no longer stay in L1, are read half as often: 8x1280x7x7 94 us and 109, 8x2048x7x7 177 and
+// 185, both against strips of 1024 (Zen 3, AVX2, 2026-11-27).
 constexpr int rows = 8;
 
 void map_by_panel(Pointwise &g, const PanelTuning &t) {
@@ -185,7 +209,7 @@ void map_by_panel(Pointwise &g, const PanelTuning &t) {
                         .split(g.n, no, ni, rows, TailStrategy::GuardWithIf)
                         .reorder(ci, ni, g.s, co, no);
                 }
-                const int wide = 3 * 1024 / g.coefficients;
+                const int wide = 3 * t.wide / g.coefficients;
                 panels(y.specialize(fits && g.width > wide), channels)
                     .split(g.n, no, ni, 2, TailStrategy::GuardWithIf)
                     .reorder(ci, ni, co, g.s, no)

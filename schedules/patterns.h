@@ -28,8 +28,11 @@ struct PanelTuning {
     int V;
     bool masked_tails;
     std::vector<int> sums_panels, map_panels;
-    // Channels of a row up to which a panel keeps its coefficients over some rows.
-    int narrow = 64;
+    // Channels of a row up to which a panel keeps its coefficients over some rows, and from which
+    // on rows are taken in pairs.
+    int narrow = 64, wide = 1024;
+    // Channels whose accumulators for large tensors stay in L1; 0: panels for all.
+    int sums_strip = 0;
 };
 void sums_by_panel(Sums &g, const PanelTuning &t);
 void map_by_panel(Pointwise &g, const PanelTuning &t);

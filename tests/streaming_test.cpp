@@ -220,6 +220,13 @@ TEST(LastLevelCache, is_compared_with_the_tensors) {
     EXPECT_FALSE(halnorm::streaming_pays(200 * mb, 260 * mb));
 }
 
+TEST(LastLevelCache, is_shared_in_virtual_machines) {
+    constexpr int64_t mb = 1 << 20;
+    EXPECT_EQ(halnorm::usable_cache(300 * mb, true), 32 * mb);
+    EXPECT_EQ(halnorm::usable_cache(300 * mb, false), 300 * mb);
+    EXPECT_EQ(halnorm::usable_cache(16 * mb, true), 16 * mb);
+}
+
 TEST(LastLevelCache, is_what_the_processor_says) {
     // Leaf 4 of a Xeon: L1, L2 and L3.
     EXPECT_EQ(halnorm::cache_bytes({0x121, 0x2c0003f, 63}), 48 << 10);
