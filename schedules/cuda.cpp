@@ -1,7 +1,9 @@
 // variants: cuda, and opencl, which is the same schedule for another language.
 //
-// Shaped by the PTX and by ptxas' count of registers (at most 56, nothing spilled);
-// halnorm_cuda_check (tests/gpu) measures it on a device.
+// Shaped by the PTX and by ptxas' count of registers (at most 58, nothing spilled).
+// halnorm_cuda_check (tests/gpu) measures it on a device; H100, 2026-11-27, 32x256x56x56, float32,
+// relu, NCHW and NHWC: inference 76 and 75 us, training 158 and 160, backward 259 and 228, a copy
+// of x to y 71.
 #include <algorithm>
 #include <vector>
 
