@@ -4,10 +4,11 @@
 //   What else the machine does. Times come in pairs, one of each side in turn: what happens to one
 //   mostly happens to the other, so the ratio within a pair is steadier than any time.
 //
-//   Where code lies. Two copies of one program differ by up to 4 % for calls of a microsecond, for
-//   as long as they stay where they are (branch predictors and caches go by addresses), and no
-//   number of pairs shows it. So each side is loaded several times, and the interval comes from the
-//   spread between these placements, not between pairs.
+//   Where code and tensors lie. Two copies of one program differ by up to 4 % for calls of a
+//   microsecond, for as long as they stay where they are (branch predictors and caches go by
+//   addresses), and no number of pairs shows it. So each side is loaded several times, each time
+//   with tensors of its own, and the interval comes from the spread between these placements, not
+//   between pairs.
 //
 // No distribution is assumed.
 #pragma once
@@ -28,7 +29,7 @@ struct Interval {
 Interval median_interval(std::vector<double> values);
 
 struct Pair {
-    size_t placement;      // which copy of both sides it was
+    size_t placement;      // which copy of both sides it was, and which tensors
     double before, after;  // seconds per call
 };
 

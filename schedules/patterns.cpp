@@ -1,5 +1,7 @@
 #include "patterns.h"
 
+#include <algorithm>
+
 namespace halnorm {
 
 using Halide::Expr;

@@ -18,6 +18,10 @@ constexpr double batch_seconds = 300e-6;
 // An interval this narrow answers the question.
 constexpr double narrow = 0.005;
 constexpr size_t most_rounds = 100;
+// Which pages memory gets decides how often lines evict each other: rows differed by more than
+// their intervals from one run to the next while all of a run's calls had the same tensors. Each
+// pair of copies has its own, as far as so many bytes go; large tensors do not depend on it.
+constexpr size_t placement_bytes = 256 << 20;
 
 double now() {
     using clock = std::chrono::steady_clock;
@@ -53,6 +57,7 @@ public:
         case_.saved_inv_std = static_cast<double *>(values(shape.c, 0.1, 0.8));
     }
 
+    size_t bytes() const { return bytes_; }
     side::Case with(const std::string &variant) const {
         side::Case c = case_;
         c.variant = variant.c_str();
@@ -66,7 +71,9 @@ public:
 
 private:
     void *values(int64_t count, double scale, double offset) {
-        memory_.push_back(allocate(static_cast<size_t>(count) * (float64_ ? 8 : 4)));
+        const size_t bytes = static_cast<size_t>(count) * (float64_ ? 8 : 4);
+        memory_.push_back(allocate(bytes));
+        bytes_ += bytes;
         void *const data = memory_.back().get();
         for (int64_t i = 0; i < count; i++) {
             const double v = offset + scale * static_cast<double>((i * 7919) % 1009) / 1009;
@@ -79,6 +86,7 @@ private:
     }
 
     bool float64_;
+    size_t bytes_ = 0;
     std::vector<Memory> memory_;
     side::Case case_ = {};
 };
@@ -110,14 +118,15 @@ int64_t calls_per_batch(const Timed &call) {
 Measured measure(const Copies &before, const Copies &after, const Setting &setting,
                  const Shape &shape) {
     Measured result;
-    Buffers buffers(setting, shape);
+    std::vector<Buffers> placements;
+    placements.emplace_back(setting, shape);
     const struct {
         const Copies &copies;
         const std::string &variant;
     } sides[] = {{before, setting.before_variant}, {after, setting.after_variant}};
     size_t workspace = 0;
     for (const auto &s : sides) {
-        const side::Case c = buffers.with(s.variant);
+        const side::Case c = placements.front().with(s.variant);
         const char *error = nullptr;
         workspace = std::max(workspace, s.copies.front()->workspace(&c, &error));
         if (error != nullptr) {
@@ -125,12 +134,16 @@ Measured measure(const Copies &before, const Copies &after, const Setting &setti
             return result;
         }
     }
-    buffers.lend_workspace(workspace);
+    const size_t count = std::clamp<size_t>(placement_bytes / placements.front().bytes(), 1, before.size());
+    while (placements.size() < count)
+        placements.emplace_back(setting, shape);
+    for (Buffers &buffers : placements)
+        buffers.lend_workspace(workspace);
 
     std::vector<Timed> calls[2];
     for (int i = 0; i < 2; i++) {
-        const side::Case c = buffers.with(sides[i].variant);
         for (const side::Side *copy : sides[i].copies) {
+            const side::Case c = placements[calls[i].size() % count].with(sides[i].variant);
             calls[i].push_back(
                 [call = copy->call, &result,
                  prepared = std::shared_ptr<void>(copy->prepare(&c), copy->release)] {
@@ -139,7 +152,7 @@ Measured measure(const Copies &before, const Copies &after, const Setting &setti
                 });
         }
     }
-    const side::Case c = buffers.with(setting.after_variant);
+    const side::Case c = placements.front().with(setting.after_variant);
     const size_t bytes = static_cast<size_t>(c.n * c.c * c.s) * (c.float64 ? 8 : 4);
     const std::vector<Sweep> &sweeps = floor_sweeps(setting.backward ? 2 : 1);
     std::vector<Timed> sweep_calls;

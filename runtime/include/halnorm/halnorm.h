@@ -131,7 +131,8 @@ typedef enum halnorm_variance_estimator {
  * multiple of 16 float32, 8 float64) and y is no other tensor of the call; otherwise, and on all
  * other machines, stores are ordinary. */
 typedef enum halnorm_stores {
-    HALNORM_STORES_AUTOMATIC = 0, /* streaming where the tensors of the call exceed the cache */
+    HALNORM_STORES_AUTOMATIC = 0, /* streaming where the tensors of the call exceed 0.8 of the
+                                     last-level cache; of a virtual machine's, 32 MB count */
     HALNORM_STORES_ORDINARY,      /* for a consumer that reads y next, before it is evicted */
     HALNORM_STORES_STREAMING      /* wherever that is possible */
 } halnorm_stores;
