@@ -4,6 +4,7 @@
 
 #include "call.h"
 #include "executors.h"
+#include "grid_shapes.h"
 #include "options.h"
 #include "variants.h"
 
@@ -57,6 +58,26 @@ TEST_P(SameBits, for_any_number_of_threads) {
             EXPECT_TRUE(run(k) == serial) << threads << " threads";
         }
     });
+}
+
+// One thread sums such tensors in another order of loops than the parts of them that several get.
+TEST_P(SameBits, of_large_sums) {
+    for (const Shape &shape : large_rows) {
+        for (halnorm_dtype dtype : {HALNORM_FLOAT32, HALNORM_FLOAT64}) {
+            Case k;
+            k.variant = GetParam();
+            k.layout = HALNORM_NHWC;
+            k.dtype = dtype;
+            k.rank = 2;
+            k.n = shape.n, k.c = shape.c, k.s = shape.s;
+            k.activation = HALNORM_ACT_RELU;
+            SCOPED_TRACE(k.describe());
+            Call(k).expect_reference();
+            const auto serial = run(k);
+            k.threads = 3;
+            EXPECT_TRUE(run(k) == serial);
+        }
+    }
 }
 
 TEST_P(SameBits, for_any_executor) {

@@ -47,33 +47,29 @@ elseif(HALNORM_ARMV7_BUILD)
   halnorm_no_emulator(armv7 qemu-arm)
 endif()
 
-# halnorm_x86_model(NAME EXPECTED CPU [KERNELS]): the core tests on a processor of qemu's list; with KERNELS also the grid
-# of the variant that it has to choose, once per variant, on the least processor that it is for. Without guard pages: the
-# vmaskmov of qemu 7.2 faults for elements that the mask leaves out, which processors do not (Intel SDM, VMASKMOV); the
+# halnorm_x86_model(NAME EXPECTED CPU [LABELS slow]): the core tests on a processor of qemu's list, and the grid of the
+# variant that it has to choose, with these labels: the least processor of each variant runs it always. Without guard pages:
+# the vmaskmov of qemu 7.2 faults for elements that the mask leaves out, which processors do not (Intel SDM, VMASKMOV); the
 # guard tests run on this machine.
 function(halnorm_x86_model NAME EXPECTED CPU)
-  cmake_parse_arguments(PARSE_ARGV 3 arg "KERNELS" "" "")
+  cmake_parse_arguments(PARSE_ARGV 3 arg "" "" "LABELS")
   if(NOT HALNORM_QEMU_X86_64)
     halnorm_no_emulator(x86.${NAME} qemu-x86_64)
     return()
   endif()
-  set(kernels "")
-  if(arg_KERNELS)
-    set(kernels :Grid.*__${EXPECTED}:GridBackward.*__${EXPECTED}:Activations.*/${EXPECTED})
-  endif()
+  set(run ${HALNORM_QEMU_X86_64} -cpu ${CPU} $<TARGET_FILE:halnorm_tests> --reduced --no-guard-pages)
   halnorm_test(x86.${NAME} LABELS emulated
-    COMMAND ${HALNORM_QEMU_X86_64} -cpu ${CPU} $<TARGET_FILE:halnorm_tests> --reduced --no-guard-pages
-      --expect-chosen=${EXPECTED} --gtest_filter=${halnorm_core}${kernels})
+    COMMAND ${run} --expect-chosen=${EXPECTED} --gtest_filter=${halnorm_core})
+  halnorm_test(x86.${NAME}.grid LABELS emulated ${arg_LABELS}
+    COMMAND ${run} --gtest_filter=Grid.*__${EXPECTED}:GridBackward.*__${EXPECTED}:Activations.*/${EXPECTED})
   # An OpenCL for processors would translate its kernels in the emulator, a minute for what this machine tests anyway.
-  if(TEST x86.${NAME})
-    set_tests_properties(x86.${NAME} PROPERTIES ENVIRONMENT OCL_ICD_VENDORS=/nowhere)
-  endif()
+  set_tests_properties(x86.${NAME} x86.${NAME}.grid PROPERTIES ENVIRONMENT OCL_ICD_VENDORS=/nowhere)
 endfunction()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
-  halnorm_x86_model(no_avx generic Nehalem KERNELS)
-  halnorm_x86_model(avx_only x86_avx SandyBridge KERNELS)
-  halnorm_x86_model(avx2_without_operating_system generic Haswell,-xsave)
-  halnorm_x86_model(no_fma x86_avx Haswell,-fma)
+  halnorm_x86_model(no_avx generic Nehalem)
+  halnorm_x86_model(avx_only x86_avx SandyBridge)
+  halnorm_x86_model(avx2_without_operating_system generic Haswell,-xsave LABELS slow)
+  halnorm_x86_model(no_fma x86_avx Haswell,-fma LABELS slow)
   # A vendor that glibc has heard of: with others Debian 12's refuses to start any program in qemu.
-  halnorm_x86_model(unexpected_vendor_and_family x86_avx2 Haswell,vendor=CentaurHauls,family=99,model=99 KERNELS)
+  halnorm_x86_model(unexpected_vendor_and_family x86_avx2 Haswell,vendor=CentaurHauls,family=99,model=99)
 endif()

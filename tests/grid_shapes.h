@@ -51,8 +51,13 @@ inline std::vector<Shape> shapes(halnorm_layout layout, int64_t most_elements, b
                 list.push_back({n, c, 1});
         }
     }
+    list.push_back({3, 1056, 1});  // rows so wide that schedules take them in pairs, and one left
     return list;
 }
+
+// NHWC tensors whose sums a schedule may walk in another way than small ones: above 2^21 elements,
+// rows of one and a piece of 1024 channels, and folded ones; no whole number of 16 rows.
+constexpr Shape large_rows[] = {{2017, 1040, 1}, {65604, 32, 1}};
 
 constexpr int offsets[] = {0, 1, 3};  // of buffers from a page, in elements
 
