@@ -28,8 +28,8 @@ struct PanelTuning {
     int V;
     bool masked_tails;
     std::vector<int> sums_panels, map_panels;
-    // Channels of a row up to which a panel keeps its coefficients over some rows, and from which
-    // on rows are taken in pairs.
+    // Channels of a row up to which a panel keeps its coefficients over some rows, and above which
+    // rows are taken in pairs (where an element needs three coefficients; half of it for six).
     int narrow = 64, wide = 1024;
     // Channels whose accumulators for large tensors stay in L1; 0: panels for all.
     int sums_strip = 0;

@@ -22,7 +22,9 @@ RowTuning rows(const Target &target, Halide::Type type) {
 // other multiples of 16 that rows are folded to: training at 8x17x30x30 33 us, in single
 // vectors 57.
 PanelTuning panels(const Target &target, Halide::Type type) {
-    return {target.natural_vector_size(type), true, {5, 4, 2}, {4}, 64, 1024, 1024};
+    PanelTuning t = {target.natural_vector_size(type), true, {5, 4, 2}, {4}};
+    t.sums_strip = 1024;
+    return t;
 }
 
 }  // namespace

@@ -20,7 +20,9 @@ RowTuning rows(const Target &target, Halide::Type type) {
 // 75 to 88 % of memcpy, one at a time 95 to 98; training at 8x32x112x112 with sums in strips 57 %,
 // in panels 65 (Xeon with 2 MB of L2, 2026-11-27).
 PanelTuning panels(const Target &target, Halide::Type type) {
-    return {target.natural_vector_size(type), true, {8, 5, 4}, {4}, 64, 4096};
+    PanelTuning t = {target.natural_vector_size(type), true, {8, 5, 4}, {4}};
+    t.wide = 4096;
+    return t;
 }
 
 }  // namespace

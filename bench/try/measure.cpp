@@ -18,9 +18,8 @@ constexpr double batch_seconds = 300e-6;
 // An interval this narrow answers the question.
 constexpr double narrow = 0.005;
 constexpr size_t most_rounds = 100;
-// Which pages memory gets decides how often lines evict each other: rows differed by more than
-// their intervals from one run to the next while all of a run's calls had the same tensors. Each
-// pair of copies has its own, as far as so many bytes go; large tensors do not depend on it.
+// Which pages memory gets decides how often lines evict each other, so each pair of copies has
+// tensors of its own, as far as so many bytes go.
 constexpr size_t placement_bytes = 256 << 20;
 
 double now() {
@@ -134,7 +133,8 @@ Measured measure(const Copies &before, const Copies &after, const Setting &setti
             return result;
         }
     }
-    const size_t count = std::clamp<size_t>(placement_bytes / placements.front().bytes(), 1, before.size());
+    const size_t fitting = placement_bytes / placements.front().bytes();
+    const size_t count = std::clamp<size_t>(fitting, 1, before.size());
     while (placements.size() < count)
         placements.emplace_back(setting, shape);
     for (Buffers &buffers : placements)
