@@ -7,10 +7,6 @@
 namespace test {
 namespace {
 
-Geometry geometry_of(const BackwardCase &s, Spread spread) {
-    return geometry(s.layout, s.rank, s.n, s.c, s.s, spread);
-}
-
 Tensor vector(const BackwardCase &s, halnorm_dtype dtype, bool output) {
     return Tensor(dtype, vector_of(s.c), s.placement, output ? output_fill : input_fill);
 }
@@ -41,8 +37,8 @@ std::string BackwardCase::describe() const {
 }
 
 BackwardCall::BackwardCall(const BackwardCase &s, uint64_t seed)
-    : settings(s), x(s.dtype, geometry_of(s, s.x_spread), s.placement, input_fill),
-      dy(s.dtype, geometry_of(s, s.dy_spread), s.placement,
+    : settings(s), x(s.dtype, s.geometry_of(s.x_spread), s.placement, input_fill),
+      dy(s.dtype, s.geometry_of(s.dy_spread), s.placement,
          s.over == Over::nothing ? input_fill : output_fill),
       gamma(vector(s, s.dtype, false)), beta(vector(s, s.dtype, false)),
       mean(vector(s, s.batch ? HALNORM_FLOAT64 : s.dtype, false)),
@@ -50,7 +46,7 @@ BackwardCall::BackwardCall(const BackwardCase &s, uint64_t seed)
       dgamma(vector(s, s.dtype, true)), dbeta(vector(s, s.dtype, true)),
       sum_g(vector(s, HALNORM_FLOAT64, true)), sum_g_xhat(vector(s, HALNORM_FLOAT64, true)) {
     const auto make = [&](Spread spread, unsigned char fill) {
-        return std::make_unique<Tensor>(s.dtype, geometry_of(s, spread), s.placement, fill);
+        return std::make_unique<Tensor>(s.dtype, s.geometry_of(spread), s.placement, fill);
     };
     if (s.add)
         z = make(s.dy_spread, input_fill);

@@ -49,8 +49,8 @@ std::string Setting::describe() const {
     std::ostringstream text;
     text << variant << " " << name(layout) << " " << name(dtype) << " rank " << rank << " (n " << n
          << ", c " << c << ", s " << s << ")" << (gamma ? " gamma" : "") << (beta ? " beta" : "")
-         << " guard " << (placement.guard == Guard::before ? "before" : "after") << " offset "
-         << placement.offset << " " << halnorm_activation_name(activation) << " threads "
+         << " gap " << gap << " guard " << (placement.guard == Guard::before ? "before" : "after")
+         << " offset " << placement.offset << " " << halnorm_activation_name(activation) << " threads "
          << threads
          << (stores == HALNORM_STORES_STREAMING ? " streaming" : "");
     return text.str();
@@ -66,7 +66,7 @@ std::string Case::describe() const {
 }
 
 Call::Call(const Case &s, uint64_t seed)
-    : settings(s), x(s.dtype, geometry(s.layout, s.rank, s.n, s.c, s.s, s.x_spread), s.placement,
+    : settings(s), x(s.dtype, s.geometry_of(s.x_spread), s.placement,
                      s.in_place ? output_fill : input_fill),
       gamma(s.dtype, vector_of(s.c), s.placement, input_fill),
       beta(s.dtype, vector_of(s.c), s.placement, input_fill),
@@ -75,13 +75,12 @@ Call::Call(const Case &s, uint64_t seed)
       saved_mean(HALNORM_FLOAT64, vector_of(s.c), s.placement, output_fill),
       saved_inv_std(HALNORM_FLOAT64, vector_of(s.c), s.placement, output_fill) {
     if (s.add) {
-        z = std::make_unique<Tensor>(s.dtype, geometry(s.layout, s.rank, s.n, s.c, s.s, s.y_spread),
-                                     s.placement, s.over_z ? output_fill : input_fill);
+        z = std::make_unique<Tensor>(s.dtype, s.geometry_of(s.y_spread), s.placement,
+                                     s.over_z ? output_fill : input_fill);
     }
     if (!s.in_place && !s.over_z && s.pipeline != Pipeline::statistics) {
-        separate_y =
-            std::make_unique<Tensor>(s.dtype, geometry(s.layout, s.rank, s.n, s.c, s.s, s.y_spread),
-                                     s.placement, output_fill);
+        separate_y = std::make_unique<Tensor>(s.dtype, s.geometry_of(s.y_spread), s.placement,
+                                              output_fill);
     }
     Random random(seed);
     std::vector<double> center, deviation;

@@ -28,6 +28,7 @@ struct Setting {
     int64_t n = 2, c = 3, s = 4;
     bool gamma = true, beta = true;  // given, or NULL
     Placement placement;
+    int64_t gap = default_gap;  // in elements, of spreads that have gaps
     halnorm_activation activation = HALNORM_ACT_NONE;
     double alpha = NAN;  // the activation's default
     double epsilon = 1e-5, momentum = 0.9;
@@ -38,6 +39,9 @@ struct Setting {
 
     halnorm_config config() const;
     double alpha_value() const;
+    Geometry geometry_of(Spread spread) const {
+        return geometry(layout, rank, n, c, s, spread, gap);
+    }
     std::string describe() const;
 
     // n, c and s; rank 2 where there is one pixel, else `spatial_rank`.

@@ -26,8 +26,6 @@ std::vector<int64_t> factors(int64_t s, int parts) {
     return rest;
 }
 
-constexpr int64_t plane_gap = 5, row_gap = 3, image_padding = 7;
-
 }  // namespace
 
 const char *name(Spread spread) {
@@ -81,19 +79,20 @@ std::vector<int64_t> Geometry::offsets() const {
     return all;
 }
 
-Geometry geometry(halnorm_layout layout, int rank, int64_t n, int64_t c, int64_t s, Spread spread) {
+Geometry geometry(halnorm_layout layout, int rank, int64_t n, int64_t c, int64_t s, Spread spread,
+                  int64_t gap) {
     const bool nchw = layout == HALNORM_NCHW;
     const bool inner_channels = nchw == (spread == Spread::channels_last) || rank == 2;
     int64_t stride_s = 1, stride_c = 1, stride_n = 1;
     if (rank == 2) {
-        stride_n = c + (spread == Spread::dense ? 0 : row_gap);
+        stride_n = c + (spread == Spread::dense ? 0 : gap);
     } else if (inner_channels) {
         const bool row = spread != Spread::dense && spread != Spread::image_gap;
-        stride_s = c + (row ? row_gap : 0);
-        stride_n = stride_s * s + (spread == Spread::image_gap ? image_padding : 0);
+        stride_s = c + (row ? gap : 0);
+        stride_n = stride_s * s + (spread == Spread::image_gap ? gap : 0);
     } else {
-        stride_c = s + (spread == Spread::dense ? 0 : plane_gap);
-        stride_n = c * stride_c + (spread == Spread::image_gap ? image_padding : 0);
+        stride_c = s + (spread == Spread::dense ? 0 : gap);
+        stride_n = c * stride_c + (spread == Spread::image_gap ? gap : 0);
     }
 
     Geometry g;

@@ -29,8 +29,10 @@ struct Geometry {
 };
 
 // n images of c channels of s elements as a tensor of rank 2 (then s must be 1) to 5. The spatial
-// extents of rank 4 and 5 are divisors of s.
-Geometry geometry(halnorm_layout layout, int rank, int64_t n, int64_t c, int64_t s, Spread spread);
+// extents of rank 4 and 5 are divisors of s. Each gap of the spread has `gap` elements.
+constexpr int64_t default_gap = 5;
+Geometry geometry(halnorm_layout layout, int rank, int64_t n, int64_t c, int64_t s, Spread spread,
+                  int64_t gap = default_gap);
 
 // One number per channel.
 inline Geometry vector_of(int64_t c) {
