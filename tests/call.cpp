@@ -50,8 +50,8 @@ std::string Setting::describe() const {
     text << variant << " " << name(layout) << " " << name(dtype) << " rank " << rank << " (n " << n
          << ", c " << c << ", s " << s << ")" << (gamma ? " gamma" : "") << (beta ? " beta" : "")
          << " gap " << gap << " guard " << (placement.guard == Guard::before ? "before" : "after")
-         << " offset " << placement.offset << " " << halnorm_activation_name(activation) << " threads "
-         << threads
+         << " offset " << placement.offset << " " << halnorm_activation_name(activation)
+         << " threads " << threads
          << (stores == HALNORM_STORES_STREAMING ? " streaming" : "");
     return text.str();
 }

@@ -52,8 +52,8 @@ struct Trial {
 };
 
 // What the trials of a cell are made of. Where there are no pixels (rank 2) the channels are the
-// inner extent, so they take its values too, and an empty tensor has no images. NHWC's channels take
-// them as well, being what lies innermost in memory.
+// inner extent, so they take its values too, and an empty tensor has no images. NHWC's channels
+// take them as well, being what lies innermost in memory.
 struct Extents {
     std::vector<int64_t> s, c, n;
 };

@@ -3,8 +3,8 @@
 
 # What an emulated machine runs: everything that depends on the kernels, in its small form.
 set(halnorm_core Reference.*:BackwardReference.*:FirstUse.*:Variants.*:CpuFeatures.*:*WorkedCases.*:*Edges.*:*Initializer*:Names.*:State.*:ControlWord.*)
-set(halnorm_emulated_suites Grid Accuracy SpecialValues SpecialPlaces Activations GuardPages GridBackward Gradients Parts
-  EdgesBackward ActivationDerivatives)
+set(halnorm_emulated_suites Grid Accuracy SpecialValues SpecialPlaces Activations GuardPages GridBackward Gradients
+  Parts EdgesBackward ActivationDerivatives)
 
 # halnorm_emulated_tests(NAME BUILD_DIR EXPECTED EMULATOR...): runs BUILD_DIR's halnorm_tests in the emulator, and demands
 # that the variant EXPECTED is chosen.
