@@ -1,7 +1,7 @@
 // Every cell of the grid, variant x pipeline x layout x dtype x rank x affine x in place: the
 // trials of cells.h, in which the extents around the variant's vectors meet all else, and the
-// cell's share of the shapes of grid_shapes.h, of which each point gets all. cells.py runs it and
-// counts.
+// cell's share of the shapes of grid_shapes.h, of which each point gets all. cells/cells.py runs it
+// and counts.
 #include <algorithm>
 #include <gtest/gtest.h>
 #include <set>
