@@ -269,16 +269,10 @@ void Call::expect_forward() {
     expected = training ? forward_training(in, p, addend) : forward_inference(in, p, addend);
     const reference::Forward &f = expected;
     const double m = static_cast<double>(in.count());
-    const bool one = training && in.count() == 1;  // y = act(x), without any statistics
+    const Source source = training ? Source::batch : Source::moving;
 
     expect_close("y", y(), f.y, [&](size_t i) {
-        const size_t c = in.channel_of(i);
-        const Source source = training ? Source::batch : Source::moving;
-        double v_error = one ? 0 : normalized_absolute(settings.dtype, source, m, f, c, f.xhat[i]);
-        if (settings.add)
-            v_error += added_absolute(settings.dtype, z_[i], f.normalized[i]);
-        return activated_absolute(settings.dtype, p.activation, p.alpha, f.normalized[i], v_error,
-                                  f.y[i]);
+        return y_absolute(settings.dtype, source, m, p, f, addend, in.channel_of(i), i);
     });
     if (!training)
         return;

@@ -78,6 +78,18 @@ inline double activated_absolute(halnorm_dtype dtype, halnorm_activation activat
     return reference::steepest_slope(activation, alpha) * v_error + rounded_alpha + formula;
 }
 
+// Of element i of y, which is in channel c, as the reference `f` of m elements per channel has it; z:
+// the second addend, or NULL.
+inline double y_absolute(halnorm_dtype dtype, Source source, double m, const reference::Parameters &p,
+                         const reference::Forward &f, const std::vector<double> *z, size_t c,
+                         size_t i) {
+    const bool one = source == Source::batch && m == 1;  // y = act(x), without any statistics
+    double v_error = one ? 0 : normalized_absolute(dtype, source, m, f, c, f.xhat[i]);
+    if (z != nullptr)
+        v_error += added_absolute(dtype, (*z)[i], f.normalized[i]);
+    return activated_absolute(dtype, p.activation, p.alpha, f.normalized[i], v_error, f.y[i]);
+}
+
 // ---- Backward ----
 
 // A sum over elements: how many roundings in a row one addend can suffer, each u of the sum of the
