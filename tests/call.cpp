@@ -129,7 +129,6 @@ reference::Array Call::shape() const {
     return a;
 }
 
-// Everything that the comparison needs and the call may overwrite.
 void Call::remember() {
     input_ = input();
     parameters_ = std::make_unique<reference::Parameters>(parameters());

@@ -111,11 +111,14 @@ public:
     // saved statistics, and that nothing else was written.
     void expect_reference();
 
+    // What the comparison needs and the call may overwrite. expect_reference does it, and a call in
+    // parts that is run alone needs it.
+    void remember();
+
     reference::Forward expected;  // of the last expect_reference
 
 private:
     halnorm_status run_parts();
-    void remember();
     void expect_forward();
     void expect_statistics();
     void expect_untouched();

@@ -66,7 +66,7 @@ TEST_P(BackwardProperties, gaps_change_nothing_and_stay_as_they_are) {
         RC_ASSERT(call.dy.bits() == dy);
         for (const Tensor *t : {&call.x, &call.dy, &call.dx(), call.z.get(), call.separate_dz.get(),
                                 &call.dgamma, &call.dbeta})
-            RC_ASSERT(t == nullptr || t->gaps_intact());
+            RC_ASSERT((t == nullptr || t->gaps_intact()));
     });
 }
 

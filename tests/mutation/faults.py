@@ -1,0 +1,134 @@
+"""The faults that ./run mutate puts into a copy of the tree, one at a time: mistakes that are easily made.
+
+Each replaces a text that its file has exactly once. `tests` matches the tests that should notice it; they run first. Those
+of one file stand together, and what rebuilds most is last.
+"""
+
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+ERRORS = "^(errors|dispatch|variants)$"
+FORWARD = r"^(edges|properties|accuracy)\."
+BACKWARD = r"^(backward|properties)\."
+STREAMING = "^streaming"
+
+FAULTS = [
+    # --- state ---
+    Fault("damaged_file_is_believed", "state/safetensors_header.cpp",
+          "offsets[0] > offsets[1] || offsets[1] - offsets[0] != bytes",
+          "offsets[0] > offsets[1]", "^(state|program.damaged_files)$"),
+    Fault("gap_in_file_is_believed", "state/safetensors_header.cpp",
+          "if (entry.begin != expected) {", "if (entry.begin < expected) {", "^(state|program.damaged_files)$"),
+    # --- runtime: what this machine can run ---
+    Fault("no_XCR0_check", "runtime/cpu_features.cpp",
+          "                                 (words.xcr0 & found->xcr0) == found->xcr0 &&\n", "", ERRORS),
+    Fault("zmm_without_upper_registers", "runtime/cpu_features.cpp",
+          "zmm_state = 0xe6", "zmm_state = 0x66", ERRORS),
+    Fault("avx2_without_BMI", "runtime/cpu_features.cpp",
+          "avx2_bmi = 1u << 5 | 1u << 3 | 1u << 8", "avx2_bmi = 1u << 5", ERRORS),
+    Fault("worst_variant_is_chosen", "runtime/dispatch.cpp",
+          "    for (int32_t i = 0; i < variant_count; i++) {\n        if (!variants[i].experimental",
+          "    for (int32_t i = variant_count - 1; i >= 0; i--) {\n        if (!variants[i].experimental", ERRORS),
+    # --- runtime: what a caller may hand over ---
+    Fault("overlap_from_below_is_allowed", "runtime/tensor.cpp",
+          "if (a.begin < b->end && b->begin < a.end)", "if (a.begin < b->end && b->begin <= a.begin)", ERRORS),
+    Fault("in_place_with_other_strides", "runtime/tensor.cpp",
+          "pair->allowed && a.data == b.data", "a.data == b.data", ERRORS),
+    Fault("strides_that_overlap_by_one", "runtime/tensor.cpp",
+          "if (t.strides[i] <= last) {", "if (t.strides[i] < last) {", ERRORS),
+    Fault("offsets_beyond_32_bits", "runtime/tensor.cpp",
+          "(t.shape[i] - 1) * t.strides[i] > max_offset - last", "(t.shape[i] - 1) * t.strides[i] > max_offset", ERRORS),
+    Fault("gaps_are_ignored", "runtime/tensor.cpp",
+          "if (stride_of(operands[k], outer) != stride_of(operands[k], inner) * inner.extent)",
+          "if (stride_of(operands[k], outer) < stride_of(operands[k], inner) * inner.extent)", FORWARD),
+    Fault("workspace_a_line_short", "runtime/plan.cpp",
+          "if (bytes_ < used_) {", "if (bytes_ + HALNORM_WORKSPACE_ALIGNMENT < used_) {", ERRORS),
+    Fault("negative_epsilon", "runtime/plan.cpp", " || c.epsilon < 0", "", ERRORS),
+    # --- runtime: which part of a tensor a kernel sees ---
+    Fault("last_group_of_channels_too_wide", "runtime/plan.cpp",
+          "return {c, clamp(channels() - c, 0, group), 0, reduce.n.extent};",
+          "return {c, group, 0, reduce.n.extent};", FORWARD),
+    Fault("last_rows_are_not_summed", "runtime/plan.cpp",
+          "accumulator_addends);\n    }\n    plan->blocks = ceil_div(n, plan->block_n);",
+          "accumulator_addends);\n    }\n    plan->blocks = n / plan->block_n;", FORWARD),
+    Fault("fold_that_does_not_divide", "runtime/plan.cpp",
+          "if (unit > best_unit && rows % f == 0)", "if (unit > best_unit)", FORWARD),
+    Fault("long_rows_cut_unevenly", "runtime/plan.cpp",
+          "while (row >= shortest && r->s.extent % row != 0)", "while (row >= shortest && r->s.extent % row > step)",
+          FORWARD),
+    Fault("sums_get_half_their_workspace", "runtime/stage_arrays.cpp",
+          "sums.sum2 = workspace.take<double>(count * sizeof(double));",
+          "sums.sum2 = workspace.take<double>(count * sizeof(float));", FORWARD),
+    Fault("streaming_from_the_whole_cache_on", "runtime/streaming.cpp",
+          "return bytes > cache / 5 * 4;", "return bytes > cache;", STREAMING),
+    Fault("streaming_to_half_a_line", "runtime/streaming.cpp",
+          "reinterpret_cast<uintptr_t>(data) % cache_line != 0", "reinterpret_cast<uintptr_t>(data) % 32 != 0",
+          STREAMING),
+    # --- runtime: the rules of the layer ---
+    Fault("no_rule_for_one_element", "runtime/forward_batch.cpp",
+          "    if (elements <= 1) {", "    if (elements < 1) {", FORWARD),
+    Fault("part_by_its_own_count", "runtime/forward_batch.cpp",
+          "const int64_t elements = a.given_statistics ? a.count : plan.count();",
+          "const int64_t elements = plan.count();", r"^(backward|properties)\."),
+    Fault("estimators_swapped", "runtime/stage_batch_coefficients.cpp",
+          "moving_variance_estimator == HALNORM_VARIANCE_SAMPLE", "moving_variance_estimator != HALNORM_VARIANCE_SAMPLE",
+          FORWARD),
+    Fault("relu6_without_upper_limit", "runtime/activation.cpp",
+          "scalars->lower = 0, scalars->upper = 6;", "scalars->lower = 0;", r"^(activations|properties)\."),
+    Fault("merge_to_the_other_side", "runtime/statistics.cpp",
+          "mean[c] + delta * share", "mean[c] - delta * share", FORWARD),
+    Fault("merge_weighs_by_one_part", "runtime/statistics.cpp",
+          "delta * delta * a * share", "delta * delta * b * share", FORWARD),
+    Fault("no_second_sum_after_an_outlier", "runtime/stage_reduce.cpp",
+          "if (!(moments.excess[k] > moments.m2[k]))", "if (!(moments.excess[k] > 1e6 * moments.m2[k]))",
+          r"^(accuracy|edges|properties)\."),
+    Fault("zero_gamma_from_y", "runtime/backward_pass.cpp",
+          "    if (a.y != nullptr && x.device == HALNORM_CPU)\n        HALNORM_TRY(check_gamma(plan, HALNORM_CPU, a.gamma));\n",
+          "", ERRORS),
+    Fault("alpha_zero_from_y", "runtime/backward_pass.cpp",
+          "if (bent && !(a.alpha > 0)) {", "if (bent && !(a.alpha >= 0)) {", ERRORS),
+    Fault("sign_from_y", "runtime/backward_pass.cpp",
+          "g.inverse = 1 / a.alpha;", "g.inverse = -1 / a.alpha;", BACKWARD),
+    Fault("no_sums_without_dgamma", "runtime/backward_pass.cpp",
+          "(a.dgamma != nullptr || a.dbeta != nullptr || (pass->dx != nullptr && by_batch))",
+          "(a.dgamma != nullptr || a.dbeta != nullptr)", BACKWARD),
+    # --- the step between Halide and the object ---
+    Fault("no_fence", "generators/streaming_stores.cpp",
+          "            fence_before_returns(function);\n", "", STREAMING),
+    # --- schedules ---
+    Fault("tail_shifted_inwards_generic", "schedules/generic.cpp",
+          "const auto tail = TailStrategy::GuardWithIf;", "const auto tail = TailStrategy::ShiftInwards;",
+          r"^(properties|edges|bits)\.generic"),
+    # --- the algorithm ---
+    Fault("tail_shifted_inwards", "schedules/patterns.cpp",
+          "return masked ? TailStrategy::Predicate : TailStrategy::GuardWithIf;",
+          "return masked ? TailStrategy::Predicate : TailStrategy::ShiftInwards;", FORWARD),
+    Fault("epsilon_dropped", "generators/batch_norm.cpp",
+          "const Expr v = variance + epsilon;", "const Expr v = variance + epsilon * 0;", FORWARD),
+    Fault("momentum_inverted", "generators/batch_norm.cpp",
+          "real(old) * momentum + now * (Expr(1.0) - momentum)", "real(old) * (Expr(1.0) - momentum) + now * momentum",
+          FORWARD),
+    Fault("tail_off_by_one", "generators/batch_norm.cpp",
+          "gpu ? all : g.l >= counted);", "gpu ? all : g.l > counted);", FORWARD),
+    Fault("merge_of_shifts_reversed", "generators/batch_norm.cpp",
+          "const Expr dk = real(shift(c, b)) - real(shift(g.c, 0));",
+          "const Expr dk = real(shift(g.c, 0)) - real(shift(c, b));", FORWARD),
+    Fault("overflow_becomes_a_constant", "generators/batch_norm.cpp",
+          "strict_float(g.total(g.c)[1] - g.total(g.c)[1])", "Expr(0.0)", r"^(accuracy|edges|properties)\."),
+    Fault("mean_rounded_to_the_data", "generators/batch_norm.cpp",
+          "select(real(center) == mean, Expr(0.0), mean - real(center))", "Expr(0.0)", FORWARD),
+    Fault("no_rest_in_dgamma", "generators/batch_norm.cpp",
+          "(sum_gd - rest(g.c) * sum_g)", "sum_gd", BACKWARD),
+    Fault("dx_without_share_of_xhat", "generators/batch_norm.cpp",
+          "e.d * b(g.c) + c(g.c)", "c(g.c)", BACKWARD),
+    Fault("shift_is_not_subtracted", "generators/batch_norm.cpp",
+          "x(s, g.c, row) - shift(g.c, g.b)", "x(s, g.c, row)", FORWARD),
+]
