@@ -71,6 +71,16 @@ TEST(Variants, the_chosen_one_runs_by_default) {
     EXPECT_EQ(halnorm_last_variant(), chosen);
 }
 
+// The list is in order of preference.
+TEST(Variants, the_first_that_the_processor_runs_is_chosen) {
+    for (const halnorm_variant_info &v : infos()) {
+        if (v.supported && !v.experimental && !runs_on_a_device(v.name)) {
+            EXPECT_TRUE(v.chosen) << v.name;
+            break;
+        }
+    }
+}
+
 // What this machine has to choose, where the test is told.
 TEST(Variants, the_expected_one_is_chosen) {
     if (options.expected_chosen.empty())

@@ -218,4 +218,20 @@ ExactBackward::ExactBackward(const BackwardCall &call) : u(unit_roundoff(call.se
     t = backward_tolerance(call.settings.dtype, b, r, r.sums.count);
 }
 
+void Properties::hold(const std::function<void(const Sample &)> &property) {
+    const testing::TestInfo &info = *testing::UnitTest::GetInstance()->current_test_info();
+    rc::detail::TestMetadata metadata;
+    metadata.id = metadata.description = std::string(info.test_suite_name()) + "." + info.name();
+    const rc::Gen<Sample> gen = samples(GetParam());
+    const auto result = rc::detail::checkTestable([&] { property(*gen.as("sample")); }, metadata);
+    if (result.is<rc::detail::SuccessResult>()) {
+        RecordProperty("cases", result.get<rc::detail::SuccessResult>().numSuccess);
+        return;
+    }
+    std::ostringstream text;
+    printResultMessage(result, text);
+    FAIL() << text.str() << "\nTo run it again: RC_PARAMS='"
+           << rc::detail::configToMinimalString(rc::detail::configuration()) << "'";
+}
+
 }  // namespace test

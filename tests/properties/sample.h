@@ -4,6 +4,7 @@
 
 #include <rapidcheck.h>
 
+#include <functional>
 #include <gtest/gtest.h>
 #include <sstream>
 #include <string>
@@ -115,24 +116,7 @@ class Properties : public VariantTest {
 protected:
     // property(sample) has to hold for as many samples as RC_PARAMS says (max_success; 100). A
     // failure shows the smallest sample that was found, the seed, and how to run it again.
-    template<typename Property>
-    void hold(Property property) {
-        const testing::TestInfo &info = *testing::UnitTest::GetInstance()->current_test_info();
-        rc::detail::TestMetadata metadata;
-        metadata.id = metadata.description =
-            std::string(info.test_suite_name()) + "." + info.name();
-        const rc::Gen<Sample> gen = samples(GetParam());
-        const auto result =
-            rc::detail::checkTestable([&] { property(*gen.as("sample")); }, metadata);
-        if (result.template is<rc::detail::SuccessResult>()) {
-            RecordProperty("cases", result.template get<rc::detail::SuccessResult>().numSuccess);
-            return;
-        }
-        std::ostringstream text;
-        printResultMessage(result, text);
-        FAIL() << text.str() << "\nTo run it again: RC_PARAMS='"
-               << rc::detail::configToMinimalString(rc::detail::configuration()) << "'";
-    }
+    void hold(const std::function<void(const Sample &)> &property);
 };
 
 }  // namespace test

@@ -5,6 +5,7 @@ Environment: HALNORM_GENERATORS (the folder with the generator programs), HALNOR
 
 import os
 import pathlib
+import re
 import subprocess
 import unittest
 
@@ -33,6 +34,19 @@ class StreamingStores(unittest.TestCase):
             done, output = stream(bitcode("x86_avx", f"layout={layout}", "streaming=true"))
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertEqual(output.read_bytes()[:4], b"\x7fELF")
+            self.check_fences(output)
+
+    def check_fences(self, kernel):
+        """Non-temporal stores are ordered with nothing else: without a fence at the end, a thread that learns that the task
+        is done could read what was there before."""
+        listed = subprocess.run(["objdump", "--disassemble", "--no-show-raw-insn", kernel], check=True,
+                                capture_output=True, text=True).stdout
+        functions = [re.findall(r"^ +[0-9a-f]+:\t(vmovnt|sfence|ret)", function, re.M) for function in
+                     listed.split("\n\n")]
+        streaming = [function for function in functions if "vmovnt" in function]
+        self.assertTrue(streaming)
+        for function in streaming:
+            self.assertRegex(" ".join(function), "^((vmovnt )*sfence ret ?)+$")
 
     def refused(self, done, output, message):
         self.assertEqual(done.returncode, 1)
