@@ -105,7 +105,8 @@ int64_t cache_bytes(const CacheWords &words) {
         return (words.ebx >> shift & ((1u << bits) - 1)) + 1;
     };
     const int64_t line = field(0, 12), partitions = field(12, 10), ways = field(22, 10);
-    return ways * partitions * line * (int64_t{words.ecx} + 1);
+    int64_t bytes = ways * partitions * line;
+    return __builtin_mul_overflow(bytes, int64_t{words.ecx} + 1, &bytes) ? 0 : bytes;
 }
 
 int64_t usable_cache(int64_t bytes, bool virtual_machine) {

@@ -24,7 +24,8 @@ const char *missing_cpu_feature(const CpuWords &words, const char *features);
 struct CacheWords {
     uint32_t eax, ebx, ecx;
 };
-// Bytes of that cache; 0 where it is none, or holds instructions only.
+// Bytes of that cache; 0 where it is none, holds instructions only, or has 2^63 and more, as words of
+// a strange virtual machine may have it.
 int64_t cache_bytes(const CacheWords &words);
 
 // What of a last-level cache is there for one process. A virtual machine is told the size of all of

@@ -236,6 +236,9 @@ TEST(LastLevelCache, is_what_the_processor_says) {
     // Leaf 0x8000001D of a Zen 3.
     EXPECT_EQ(halnorm::cache_bytes({0x4163, 0x3c0003f, 0x7fff}), 32 << 20);
     EXPECT_EQ(halnorm::cache_bytes({0, 0x3c0003f, 0x7fff}), 0) << "no cache";
+    // What no processor says, but a virtual one might.
+    EXPECT_EQ(halnorm::cache_bytes({3, 0xffffffff, 0xffffffff}), 0) << "2^64 bytes";
+    EXPECT_EQ(halnorm::cache_bytes({3, 0xffffffff, 0x3fffffff}), int64_t{1} << 62);
     EXPECT_GE(halnorm::read_last_level_cache(), 128 << 10);
 }
 
