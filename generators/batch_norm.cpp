@@ -59,7 +59,16 @@ void dense_in(Layout layout, Parameter &&x) {
 Tuple coefficients_of(const Expr &mean, const Expr &inv_std, const Expr &gamma, const Expr &beta,
                       Type t) {
     const Expr center = cast(t, mean);
-    const Expr scale = real(gamma) * inv_std;
+    Expr scale = real(gamma) * inv_std;
+    if (t.bits() == 32) {
+        // With a tiny epsilon float32 has no such scale, and an infinite one would make NaN of a
+        // constant channel, whose x - center is 0.
+        const Expr largest(static_cast<double>(std::numeric_limits<float>::max()));
+        const Expr infinity(std::numeric_limits<double>::infinity());
+        const Expr beyond = strict_float(Halide::abs(scale) > largest) &&
+                            strict_float(Halide::abs(scale) < infinity);
+        scale = select(beyond, select(scale < 0, -largest, largest), scale);
+    }
     // Inf - Inf is NaN and would hide an infinite mean; the difference of a mean from itself is 0.
     const Expr rest = select(real(center) == mean, Expr(0.0), mean - real(center));
     return {center, cast(t, scale), cast(t, real(beta) - rest * scale)};
@@ -67,14 +76,17 @@ Tuple coefficients_of(const Expr &mean, const Expr &inv_std, const Expr &gamma, 
 
 // 1 / sqrt(v) of a positive double, within 2 ulp: the exponent halved on the bits, which is within
 // 3.5 %, and four steps of Newton. Square root and division of doubles take several times as long,
-// and these were most of inference at 1x2048x7x7.
+// and these were most of inference at 1x2048x7x7. A subnormal v, whose bits have no exponent to
+// halve, is first made a normal one.
 Expr inverse_square_root(const Expr &v) {
     const Expr magic = Halide::Internal::make_const(Halide::UInt(64), 0x5fe6eb50c7b537a9);
-    Expr y = Halide::reinterpret<double>(magic - (Halide::reinterpret<uint64_t>(v) >> 1));
-    const Expr half = Expr(0.5) * v;
+    const Expr subnormal = strict_float(v < Expr(std::numeric_limits<double>::min()));
+    const Expr w = v * select(subnormal, Expr(0x1p+108), Expr(1.0));
+    Expr y = Halide::reinterpret<double>(magic - (Halide::reinterpret<uint64_t>(w) >> 1));
+    const Expr half = Expr(0.5) * w;
     for (int step = 0; step < 4; step++)
         y = y * (Expr(1.5) - half * y * y);
-    return y;
+    return y * select(subnormal, Expr(0x1p+54), Expr(1.0));
 }
 
 // 1 / sqrt(variance + epsilon); 0 where that sum is 0 or infinite, NaN where it is negative.

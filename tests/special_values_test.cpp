@@ -205,6 +205,56 @@ TEST_P(SpecialValues, subnormals_count) {
     });
 }
 
+// A variance so small that a double has it as a subnormal number only.
+TEST_P(SpecialValues, subnormal_variances_count) {
+    if (flushes_subnormals(GetParam()))
+        GTEST_SKIP() << GetParam() << " flushes subnormals to zero";
+    for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
+        Case k;
+        k.variant = GetParam();
+        k.pipeline = Pipeline::inference;
+        k.layout = layout;
+        k.dtype = HALNORM_FLOAT64;
+        k.epsilon = 0;
+        k.c = 35, k.s = 9;
+        Call call(k);
+        for (size_t c = 0; c < call.moving_mean.size(); c++) {
+            call.moving_mean.set(c, 0);
+            const double factor = static_cast<double>(1 + c % 3);
+            call.moving_variance.set(c, factor * (c % 2 ? 0x1p-1074 : 0x1p-1030));
+        }
+        for (size_t i = 0; i < call.x.size(); i++)
+            call.x.set(i, call.x.get(i) * 0x1p-530);
+        call.expect_reference();
+    }
+}
+
+// Where 1 / sqrt(epsilon) is beyond float32, and where epsilon is subnormal.
+TEST_P(SpecialValues, a_constant_channel_is_act_beta_with_the_smallest_epsilon) {
+    for (Pipeline pipeline : {Pipeline::training, Pipeline::inference}) {
+        for_each_setting(pipeline, [](Case k) {
+            for (double epsilon : {1e-78, 1e-90, 1e-300, 0x1p-1074}) {
+                k.epsilon = epsilon;
+                if (epsilon < 1e-300 && flushes_subnormals(k.variant))
+                    continue;
+                Call call(k);
+                for (size_t c = 0; c < call.moving_mean.size(); c++) {
+                    call.moving_mean.set(c, 3);
+                    call.moving_variance.set(c, 0);
+                }
+                for (size_t i = 0; i < call.x.size(); i++)
+                    call.x.set(i, 3);
+                ASSERT_EQ(call.run(), HALNORM_OK) << halnorm_last_error();
+                const reference::Array shape = call.shape();
+                size_t wrong = 0;
+                for (size_t i = 0; i < call.x.size(); i++)
+                    wrong += call.y().get(i) != call.beta.get(shape.channel_of(i));
+                EXPECT_EQ(wrong, 0u) << k.describe() << " epsilon " << epsilon;
+            }
+        });
+    }
+}
+
 // ---- Every value at every place of a row of 2 L + 3 elements ----
 
 enum class Special { nan, inf, minus_inf, subnormal, minus_zero, large, largest };
