@@ -17,6 +17,8 @@ set(HALNORM_VARIANTS "" CACHE STRING
   "Build these variants of the list, and generic, which always fits (default: all; fewer: a smaller archive, built sooner)")
 option(HALNORM_KERNELS_APART
   "Make each kernel a target of its own that the archive does not hold: a link picks those it needs (bench/try)" OFF)
+set(HALNORM_KERNELS_DIR "" CACHE PATH
+  "Take the kernels as they are in this folder, kernels/ of another build with the same variants, and generate none")
 
 if(HALNORM_ARCH STREQUAL x86-64)
   option(HALNORM_STREAMING "Build the kernels with streaming stores that the list of variants names (needs LLVM 22)" ON)
@@ -123,6 +125,10 @@ function(halnorm_add_kernel LIBRARY KERNEL VARIANT STAGE DTYPE)
     set(generator halnorm_generator_${schedule})
   endif()
   set(out ${PROJECT_BINARY_DIR}/kernels)
+  if(HALNORM_KERNELS_DIR)
+    set(out ${HALNORM_KERNELS_DIR})
+    target_include_directories(${LIBRARY} PRIVATE ${out})
+  endif()
   # A kernel for a GPU calls what runtime/gpu_*.cpp define. No name without our prefix is left to a linker, so an app may
   # hold another library made with Halide and its runtime.
   get_property(device GLOBAL PROPERTY HALNORM_${VARIANT}_DEVICE)
@@ -158,6 +164,10 @@ function(halnorm_add_kernel LIBRARY KERNEL VARIANT STAGE DTYPE)
     set_source_files_properties(${kernel} PROPERTIES COMPILE_OPTIONS "-O3;-fno-math-errno;-ffp-contract=off;-w")
   else()
     set_source_files_properties(${kernel} PROPERTIES EXTERNAL_OBJECT ON)
+  endif()
+  if(HALNORM_KERNELS_DIR)
+    target_sources(${LIBRARY} PRIVATE ${kernel})
+    return()
   endif()
   set_source_files_properties(${kernel} PROPERTIES GENERATED ON)
   add_custom_command(

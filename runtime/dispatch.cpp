@@ -46,14 +46,6 @@ bool is_set(uint64_t bits, int32_t i) {
     return i >= 0 && (bits >> i & 1) != 0;
 }
 
-int32_t best(uint64_t runs) {
-    for (int32_t i = 0; i < variant_count; i++) {
-        if (!variants[i].experimental && is_set(runs, i))
-            return i;
-    }
-    return variant_count - 1;  // unreachable: generic needs nothing
-}
-
 // One write, so that lines of several processes do not mix.
 void report(const char *name, const char *why) {
     char line[160] = "halnorm: variant ";
@@ -66,14 +58,10 @@ void report(const char *name, const char *why) {
 
 Environment read_environment() {
     Environment e = {read_cpu_words(), 0, -1, ""};
-    for (int32_t i = 0; i < variant_count; i++) {
-        const Variant &v = variants[i];
-        if (v.device == VariantDevice::cpu && why_unsupported(e.words, v) == nullptr)
-            e.runs |= uint64_t{1} << i;
-    }
+    e.runs = variants_for(e.words);
     const char *forced = getenv("HALNORM_VARIANT");
     if (forced == nullptr || *forced == '\0') {
-        e.variant = best(e.runs);
+        e.variant = preferred_variant(e.runs);
         return e;
     }
     strncat(e.forced, forced, sizeof e.forced - 1);
@@ -126,6 +114,24 @@ halnorm_status by_name(const char *source, const char *name, int32_t *index) {
 }
 
 }  // namespace
+
+uint64_t variants_for(const CpuWords &words) {
+    uint64_t runs = 0;
+    for (int32_t i = 0; i < variant_count; i++) {
+        const Variant &v = variants[i];
+        if (v.device == VariantDevice::cpu && missing_cpu_feature(words, v.features) == nullptr)
+            runs |= uint64_t{1} << i;
+    }
+    return runs;
+}
+
+int32_t preferred_variant(uint64_t runs) {
+    for (int32_t i = 0; i < variant_count; i++) {
+        if (!variants[i].experimental && is_set(runs, i))
+            return i;
+    }
+    return variant_count - 1;  // unreachable: generic needs nothing
+}
 
 halnorm_status choose_variant(const halnorm_config &config, halnorm_device device, int32_t *index) {
     if (config.variant != nullptr) {

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "cpu_features.h"
 #include "halnorm/halnorm.h"
 
 namespace halnorm {
@@ -20,6 +21,13 @@ struct Variant {
 // is last.
 extern const Variant variants[];
 extern const int32_t variant_count;
+
+// Bit i: a machine with these words runs variant i. Processors only; devices are probed when they
+// are asked for.
+uint64_t variants_for(const CpuWords &words);
+
+// Of those, the one that a call without a name runs.
+int32_t preferred_variant(uint64_t runs);
 
 // Index of the variant that a call with this configuration and device of x runs, or a failure that
 // lists the good names.

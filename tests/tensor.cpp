@@ -188,8 +188,10 @@ bool Tensor::gaps_intact() const {
 
 halnorm_tensor images(const halnorm_tensor &whole, int64_t first, int64_t last) {
     halnorm_tensor t = whole;
-    t.data =
-        static_cast<char *>(t.data) + static_cast<size_t>(first * t.strides[0]) * size_of(t.dtype);
+    if (t.data != nullptr) {
+        t.data = static_cast<char *>(t.data) +
+                 static_cast<size_t>(first * t.strides[0]) * size_of(t.dtype);
+    }
     t.shape[0] = last - first;
     return t;
 }
