@@ -1,5 +1,6 @@
 // What statuses and messages say. The inputs that lead to them are in bad_inputs_test.cpp.
 #include <gtest/gtest.h>
+#include <type_traits>
 #include <thread>
 
 #include "call.h"
@@ -57,6 +58,19 @@ TEST(Errors, belong_to_their_thread) {
     std::thread([] { EXPECT_STREQ(halnorm_last_error(), ""); }).join();
     EXPECT_EQ(Call(Case()).run(), HALNORM_OK);
     EXPECT_EQ(halnorm_last_error(), message);
+}
+
+// So that a number which a caller in C made up can be looked at, and refused.
+TEST(Errors, enums_hold_any_int) {
+    EXPECT_TRUE((std::is_same_v<std::underlying_type_t<halnorm_status>, int>));
+    EXPECT_TRUE((std::is_same_v<std::underlying_type_t<halnorm_dtype>, int>));
+    EXPECT_TRUE((std::is_same_v<std::underlying_type_t<halnorm_layout>, int>));
+    EXPECT_TRUE((std::is_same_v<std::underlying_type_t<halnorm_device>, int>));
+    EXPECT_TRUE((std::is_same_v<std::underlying_type_t<halnorm_activation>, int>));
+    EXPECT_TRUE((std::is_same_v<std::underlying_type_t<halnorm_variance_estimator>, int>));
+    EXPECT_TRUE((std::is_same_v<std::underlying_type_t<halnorm_stores>, int>));
+    EXPECT_EQ(halnorm_activation_name(static_cast<halnorm_activation>(-1)), nullptr);
+    EXPECT_NE(halnorm_status_name(static_cast<halnorm_status>(-1)), nullptr);
 }
 
 }  // namespace

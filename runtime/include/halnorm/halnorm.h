@@ -23,9 +23,17 @@
 extern "C" {
 #endif
 
+/* In C++ too an enum holds any int: a number that is no enumerator is refused by the call that gets
+ * it. */
+#ifdef __cplusplus
+#define HALNORM_ENUM_OF_INT : int
+#else
+#define HALNORM_ENUM_OF_INT
+#endif
+
 /* ---- Status ---- */
 
-typedef enum halnorm_status {
+typedef enum halnorm_status HALNORM_ENUM_OF_INT {
     HALNORM_OK = 0,
     HALNORM_ERROR_NULL,      /* a required pointer is NULL */
     HALNORM_ERROR_RANK,      /* rank is not 2 to 5 */
@@ -56,14 +64,23 @@ const char *halnorm_last_error(void);
 
 /* ---- Tensors ---- */
 
-typedef enum halnorm_dtype { HALNORM_FLOAT32 = 0, HALNORM_FLOAT64 = 1 } halnorm_dtype;
+typedef enum halnorm_dtype HALNORM_ENUM_OF_INT {
+    HALNORM_FLOAT32 = 0,
+    HALNORM_FLOAT64 = 1
+} halnorm_dtype;
 
 /* Which axis holds the channels: axis 1 (NCHW, and NC, NCL, NCDHW), or the last (NHWC, and NC, NLC,
  * NDHWC). */
-typedef enum halnorm_layout { HALNORM_NCHW = 0, HALNORM_NHWC = 1 } halnorm_layout;
+typedef enum halnorm_layout HALNORM_ENUM_OF_INT {
+    HALNORM_NCHW = 0,
+    HALNORM_NHWC = 1
+} halnorm_layout;
 
 /* Where a tensor's memory lies. HALNORM_CUDA: data is a CUdeviceptr of the current CUDA context. */
-typedef enum halnorm_device { HALNORM_CPU = 0, HALNORM_CUDA = 1 } halnorm_device;
+typedef enum halnorm_device HALNORM_ENUM_OF_INT {
+    HALNORM_CPU = 0,
+    HALNORM_CUDA = 1
+} halnorm_device;
 
 #define HALNORM_MAX_RANK 5
 
@@ -89,7 +106,7 @@ halnorm_tensor halnorm_dense_tensor(void *data, halnorm_dtype dtype, int32_t ran
 
 /* v is the normalized value; the formulas are in docs/semantics.md. activation_alpha is the slope
  * of leaky_relu (default 0.02) and hardsigmoid (0.2), and the alpha of elu (1). */
-typedef enum halnorm_activation {
+typedef enum halnorm_activation HALNORM_ENUM_OF_INT {
     HALNORM_ACT_NONE = 0,
     HALNORM_ACT_RELU,
     HALNORM_ACT_RELU6,
@@ -119,7 +136,7 @@ double halnorm_activation_default_alpha(halnorm_activation activation);
 
 /* Estimator of the variance that enters the moving variance: M2 / m, or M2 / (m - 1) as PyTorch's.
  */
-typedef enum halnorm_variance_estimator {
+typedef enum halnorm_variance_estimator HALNORM_ENUM_OF_INT {
     HALNORM_VARIANCE_POPULATION = 0,
     HALNORM_VARIANCE_SAMPLE = 1
 } halnorm_variance_estimator;
@@ -130,7 +147,7 @@ typedef enum halnorm_variance_estimator {
  * 64 bytes and so do all its rows (an image's channel in NCHW, a pixel's channels in NHWC: a
  * multiple of 16 float32, 8 float64) and y is no other tensor of the call; otherwise, and on all
  * other machines, stores are ordinary. */
-typedef enum halnorm_stores {
+typedef enum halnorm_stores HALNORM_ENUM_OF_INT {
     HALNORM_STORES_AUTOMATIC = 0, /* streaming where the tensors of the call exceed 0.8 of the
                                      last-level cache; of a virtual machine's, 32 MB count */
     HALNORM_STORES_ORDINARY,      /* for a consumer that reads y next, before it is evicted */
