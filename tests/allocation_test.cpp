@@ -16,7 +16,7 @@ std::atomic<int64_t> allocations{0}, locks{0};
 
 }  // namespace
 
-#if defined(__SANITIZE_ADDRESS__)
+#if HALNORM_OWN_MALLOC  // tests/CMakeLists.txt
 constexpr bool counting = false;  // the sanitizer has put itself there already
 #else
 constexpr bool counting = true;
@@ -70,7 +70,7 @@ protected:
     void SetUp() override {
         VariantTest::SetUp();
         if (!counting)
-            GTEST_SKIP() << "the address sanitizer has its own malloc";
+            GTEST_SKIP() << "a sanitizer has its own malloc";
     }
 };
 
@@ -153,7 +153,7 @@ Counted count(BackwardCall &call) {
 
 TEST(AllocationHook, counts) {
     if (!counting)
-        GTEST_SKIP() << "the address sanitizer has its own malloc";
+        GTEST_SKIP() << "a sanitizer has its own malloc";
     const int64_t before = allocations, locked = locks;
     int *volatile object = new int(3);  // volatile: a compiler may leave out what nobody looks at
     void *volatile memory = calloc(1, 1);
@@ -209,7 +209,7 @@ TEST_P(Allocation, and_locks_do_not_happen_in_a_call) {
 
 TEST(AllocationHook, errors_do_not_allocate) {
     if (!counting)
-        GTEST_SKIP() << "the address sanitizer has its own malloc";
+        GTEST_SKIP() << "a sanitizer has its own malloc";
     Case k;
     Call call(k);
     halnorm_config config = call.config();

@@ -219,6 +219,7 @@ unsigned char *BackwardCall::lend(size_t bytes) {
     }
     workspace_ = std::make_unique<Memory>(bytes, HALNORM_WORKSPACE_ALIGNMENT,
                                           Placement{settings.placement.guard, 0}, output_fill);
+    workspace_->make_undefined();
     return bytes == 0 ? nullptr : workspace_->data();
 }
 
@@ -226,6 +227,14 @@ void BackwardCall::expect_reference() {
     SCOPED_TRACE(settings.describe());
     const reference::Backward b = input();
     const std::vector<unsigned char> before = constant_bits();
+    if (settings.dx && separate_dx)
+        separate_dx->make_undefined();
+    if (settings.dz && separate_dz)
+        separate_dz->make_undefined();
+    if (settings.dgamma)
+        dgamma.make_undefined();
+    if (settings.dbeta)
+        dbeta.make_undefined();
     const halnorm_status status = run();
     ASSERT_EQ(status, HALNORM_OK) << halnorm_last_error();
     if (!settings.variant.empty()) {

@@ -157,6 +157,8 @@ void Call::remember() {
     moving_before_[1] = moving_variance.bits();
     saved_before_[0] = saved_mean.bits();
     saved_before_[1] = saved_inv_std.bits();
+    if (separate_y)
+        separate_y->make_undefined();
 }
 
 halnorm_status Call::run_parts() {
@@ -172,6 +174,7 @@ halnorm_status Call::run_parts() {
         }
         workspace_ = std::make_unique<Memory>(bytes, HALNORM_WORKSPACE_ALIGNMENT,
                                               Placement{settings.placement.guard, 0}, output_fill);
+        workspace_->make_undefined();
         return bytes == 0 ? nullptr : workspace_->data();
     };
     std::vector<double> mean(channels, 0), m2(channels, 0), part_mean(channels), part_m2(channels);
@@ -228,6 +231,7 @@ halnorm_status Call::run() {
     // over.
     workspace_ = std::make_unique<Memory>(bytes, HALNORM_WORKSPACE_ALIGNMENT,
                                           Placement{settings.placement.guard, 0}, output_fill);
+    workspace_->make_undefined();
     void *const workspace = bytes == 0 ? nullptr : workspace_->data();
 
     const void *const g = settings.gamma ? gamma.data() : nullptr, *const b = settings.beta ?

@@ -9,6 +9,15 @@
 
 #include "options.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+// Requests that are a few moves of registers where valgrind does not run the program.
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#define HALNORM_TEST_VALGRIND 1
+#endif
+
 namespace test {
 
 Options options;
@@ -22,7 +31,34 @@ void check(bool ok, const char *what) {
     }
 }
 
+void forbid(unsigned char *from, unsigned char *to) {
+    const size_t bytes = static_cast<size_t>(to - from);
+    static_cast<void>(bytes);
+#if defined(__SANITIZE_ADDRESS__)
+    ASAN_POISON_MEMORY_REGION(from, bytes);
+#elif HALNORM_TEST_VALGRIND
+    static_cast<void>(VALGRIND_MAKE_MEM_NOACCESS(from, bytes));
+#endif
+}
+
+void allow(unsigned char *from, unsigned char *to) {
+    const size_t bytes = static_cast<size_t>(to - from);
+    static_cast<void>(bytes);
+#if defined(__SANITIZE_ADDRESS__)
+    ASAN_UNPOISON_MEMORY_REGION(from, bytes);
+#elif HALNORM_TEST_VALGRIND
+    static_cast<void>(VALGRIND_MAKE_MEM_DEFINED(from, bytes));
+#endif
+}
+
 }  // namespace
+
+void make_undefined(void *data, size_t bytes) {
+    static_cast<void>(data), static_cast<void>(bytes);
+#if HALNORM_TEST_VALGRIND
+    static_cast<void>(VALGRIND_MAKE_MEM_UNDEFINED(data, bytes));
+#endif
+}
 
 Memory::Memory(size_t bytes, size_t alignment, Placement placement, unsigned char fill)
     : bytes_(bytes), fill_(fill) {
@@ -47,19 +83,34 @@ Memory::Memory(size_t bytes, size_t alignment, Placement placement, unsigned cha
         const size_t start = usable_ - shift - bytes;
         data_ = first_ + (start & ~(alignment - 1));
     }
+    forbid_surroundings();
 }
 
 Memory::~Memory() {
+    allow_surroundings();
     munmap(mapping_, mapped_);
 }
 
+void Memory::forbid_surroundings() const {
+    forbid(first_, data_);
+    forbid(data_ + bytes_, first_ + usable_);
+}
+
+void Memory::allow_surroundings() const {
+    allow(first_, data_);
+    allow(data_ + bytes_, first_ + usable_);
+}
+
 bool Memory::surroundings_intact() const {
+    allow_surroundings();
     // All bytes are the fill if the first is, and each is what the one before it is.
     const auto filled = [this](const unsigned char *from, const unsigned char *to) {
         const size_t size = static_cast<size_t>(to - from);
         return size == 0 || (*from == fill_ && memcmp(from, from + 1, size - 1) == 0);
     };
-    return filled(first_, data_) && filled(data_ + bytes_, first_ + usable_);
+    const bool intact = filled(first_, data_) && filled(data_ + bytes_, first_ + usable_);
+    forbid_surroundings();
+    return intact;
 }
 
 }  // namespace test

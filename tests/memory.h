@@ -19,7 +19,12 @@ struct Placement {
 // changes it.
 constexpr unsigned char input_fill = 0xff, output_fill = 0xa5;
 
-// A buffer between two pages that fault on any access.
+// Tells valgrind, where that runs this, that nothing was written there yet: who computes with it
+// before that is reported. The bytes stay what they are.
+void make_undefined(void *data, size_t bytes);
+
+// A buffer between two pages that fault on any access. What lies between it and them is nobody's:
+// under ASan and valgrind each access to it is reported.
 class Memory {
 public:
     // The start is a multiple of `alignment`, a power of two up to a page.
@@ -35,7 +40,13 @@ public:
     // Whether what lies between the buffer and the pages that fault still is what it was.
     bool surroundings_intact() const;
 
+    // For memory that is lent without anything in it.
+    void make_undefined() const { test::make_undefined(data_, bytes_); }
+
 private:
+    void forbid_surroundings() const;
+    void allow_surroundings() const;
+
     unsigned char *mapping_, *first_, *data_;
     size_t mapped_, usable_, bytes_;
     unsigned char fill_;

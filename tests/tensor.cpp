@@ -127,6 +127,12 @@ halnorm_tensor Tensor::view() const {
     return t;
 }
 
+void Tensor::make_undefined() {
+    const size_t width = size_of(dtype_);
+    for (int64_t offset : offsets_)
+        test::make_undefined(memory_.data() + static_cast<size_t>(offset) * width, width);
+}
+
 void Tensor::set(size_t index, double value) {
     unsigned char *p = memory_.data() + static_cast<size_t>(offsets_[index]) * size_of(dtype_);
     const float single = static_cast<float>(value);

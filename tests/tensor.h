@@ -50,6 +50,9 @@ public:
     size_t size() const { return offsets_.size(); }
     halnorm_dtype dtype() const { return dtype_; }
 
+    // The elements, without the gaps, as memory that nothing was written to (memory.h).
+    void make_undefined();
+
     // Element `index` in row-major order. Values are rounded to the dtype.
     void set(size_t index, double value);
     double get(size_t index) const;
