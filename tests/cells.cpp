@@ -142,6 +142,10 @@ std::vector<Point> points(const std::vector<Pass> &passes) {
     return all;
 }
 
+void PrintTo(const Point &p, std::ostream *out) {
+    *out << name(p.pass) << " " << name(p.layout) << " " << name(p.dtype) << " " << p.variant;
+}
+
 std::string point_name(const testing::TestParamInfo<Point> &info) {
     const Point &p = info.param;
     return std::string(name(p.pass)) + "_" + name(p.layout) + "_" + name(p.dtype) + "__" +

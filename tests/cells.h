@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <iosfwd>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,8 @@ struct Cell : Point {
 
 // All of the build's variants and both layouts and dtypes.
 std::vector<Point> points(const std::vector<Pass> &passes);
+// GoogleTest would print its bytes, padding included, which nobody has written.
+void PrintTo(const Point &point, std::ostream *out);
 std::string point_name(const testing::TestParamInfo<Point> &info);
 
 // The cells of a point: rank 2 to 5, gamma and beta or not, in place or not. Statistics have
