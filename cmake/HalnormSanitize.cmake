@@ -7,6 +7,15 @@
 set(HALNORM_SANITIZE "" CACHE STRING "Build with sanitizers: address, undefined, thread, memory or address;undefined")
 set_property(CACHE HALNORM_SANITIZE PROPERTY STRINGS "" address undefined thread memory "address;undefined")
 
+# For targets of this folder and of those below it that are added from here on. The first report ends a program.
+macro(halnorm_sanitize)
+  if(HALNORM_SANITIZE)
+    list(JOIN HALNORM_SANITIZE "," sanitizers)
+    add_compile_options(-fsanitize=${sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    add_link_options(-fsanitize=${sanitizers})
+  endif()
+endmacro()
+
 # What opt does to the bitcode of a kernel: empty if nothing.
 set(HALNORM_KERNEL_PASSES "")
 set(HALNORM_STREAMING_KERNEL_PASSES "")
@@ -43,12 +52,3 @@ if(HALNORM_KERNEL_PASSES)
     set(HALNORM_STREAMING_KERNEL_PASSES ${HALNORM_KERNEL_PASSES})
   endif()
 endif()
-
-# For targets of this folder and of those below it that are added from here on. The first report ends a program.
-macro(halnorm_sanitize)
-  if(HALNORM_SANITIZE)
-    list(JOIN HALNORM_SANITIZE "," sanitizers)
-    add_compile_options(-fsanitize=${sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer)
-    add_link_options(-fsanitize=${sanitizers})
-  endif()
-endmacro()
