@@ -13,6 +13,7 @@ import subprocess
 
 BUILD = pathlib.Path(os.environ["HALNORM_BUILD"])
 LIBRARY = BUILD / "libhalnorm.a"
+STATE_LIBRARY = BUILD / "libhalnorm_state.a"  # absent where the build is without it
 PREFIX = os.environ.get("HALNORM_TOOL_PREFIX", "")
 CC = os.environ["CC"]
 
@@ -56,8 +57,8 @@ def arch():
 
 
 @functools.lru_cache(maxsize=None)
-def members():
-    return tuple(tool("ar", "t", LIBRARY).split())
+def members(library=LIBRARY):
+    return tuple(tool("ar", "t", library).split())
 
 
 @functools.lru_cache(maxsize=None)
@@ -72,18 +73,18 @@ def runtime_members():
 
 
 @functools.lru_cache(maxsize=None)
-def symbols():
+def symbols(library=LIBRARY):
     """member -> its Symbols, as nm types them: capital letters are visible to a linker, U and w are asked for."""
     found = collections.defaultdict(list)
-    for line in tool("nm", "-A", "--format=posix", LIBRARY).splitlines():
+    for line in tool("nm", "-A", "--format=posix", library).splitlines():
         match = re.match(r".*\[(.+)\]: (\S+) (\w)", line)
         if match:
             found[match[1]].append(Symbol(match[2], match[3]))
     return found
 
 
-def defined_globals(member):
-    return {s.name for s in symbols()[member] if s.type.isupper() and s.type != "U" or s.type in "uiv"}
+def defined_globals(member, library=LIBRARY):
+    return {s.name for s in symbols(library)[member] if s.type.isupper() and s.type != "U" or s.type in "uiv"}
 
 
 def undefined(member):
@@ -91,11 +92,11 @@ def undefined(member):
 
 
 @functools.lru_cache(maxsize=None)
-def sections():
+def sections(library=LIBRARY):
     """member -> its Sections."""
     found = collections.defaultdict(list)
     member = None
-    for line in tool("readelf", "-SW", LIBRARY).splitlines():
+    for line in tool("readelf", "-SW", library).splitlines():
         if line.startswith("File: "):
             member = re.search(r"\((.+)\)$", line)[1]
         row = re.match(r"\s*\[ *\d+\] (\S+) +[A-Z]\w+ +[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) [0-9a-f]+ +([A-Za-z]*) +\d+ +\d+ +\d+",
@@ -106,11 +107,11 @@ def sections():
 
 
 @functools.lru_cache(maxsize=None)
-def instructions():
+def instructions(library=LIBRARY):
     """member -> the texts of its different instructions, "mnemonic operands", without addresses and comments."""
     found = collections.defaultdict(set)
     member = None
-    for line in tool("objdump", "-d", "--no-show-raw-insn", LIBRARY).splitlines():
+    for line in tool("objdump", "-d", "--no-show-raw-insn", library).splitlines():
         header = re.match(r"(\S+):\s+file format", line)
         if header:
             member = header[1]

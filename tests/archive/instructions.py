@@ -110,3 +110,28 @@ INCLUDED = {
 
 def allowed(features):
     return {"baseline"}.union(*(INCLUDED.get(feature, {feature}) for feature in features))
+
+
+# The assembler's words for the platform's baseline, and for what a feature of the list of variants adds.
+ASSEMBLER = {
+    "x86-64": ("", ".arch generic64\n.arch .sse2\n", {
+        "sse41": ".arch .sse4.1\n", "avx": ".arch .avx\n", "f16c": ".arch .f16c\n", "fma": ".arch .fma\n",
+        "avx2": ".arch .avx2\n.arch .bmi\n.arch .bmi2\n", "avx512": ".arch .avx512f\n.arch .avx512cd\n",
+        "avx512_skylake": ".arch .avx512vl\n.arch .avx512dq\n.arch .avx512bw\n"}),
+    "arm-64": ("", ".arch armv8-a\n", {}),
+    # Halide's kernels are ARM code, a compiler's are Thumb.
+    "arm-32": (".syntax unified\n.thumb\n", ".arch armv7-a\n.fpu vfpv3-d16\n", {"neon": ".arm\n.fpu neon\n"}),
+}
+
+
+def source(arch, features, texts):
+    """A file for the assembler that holds these instructions, on a machine with these features."""
+    head, base, extensions = ASSEMBLER[arch]
+    # Older machines read tzcnt as bsf, which is how it is used.
+    lines = (re.sub(r"^(?:repz? )?tzcnt", "bsf", text) if arch == "x86-64" else text for text in texts)
+    return head + base + "".join(extensions.get(feature, "") for feature in sorted(features)) + "\n".join(lines) + "\n"
+
+
+# What it says of an instruction that the machine lacks. Other complaints are of operands: places of jumps, say, are not those
+# of the file that was taken apart.
+REFUSAL = r"not support|unsupported instruction `v|mismatch for `v|register out of range|is not available|bad register name"

@@ -1,7 +1,9 @@
 """A name in the list of variants is a promise in both directions: the instructions are there, and none that a machine
 which dispatch lets through might lack. The runtime itself runs everywhere."""
 
+import collections
 import re
+import subprocess
 import unittest
 
 import archive
@@ -78,6 +80,46 @@ class Instructions(unittest.TestCase):
             good = instructions.allowed(archive.variants()[kernel.variant].features)
             bad = {name: text for name, text in extensions(kernel.member).items() if name not in good}
             self.assertEqual(bad, {}, kernel.member)
+
+    def refused(self, features, texts):
+        """Instructions of these that the assembler does not know of a machine with these features."""
+        texts = sorted(texts)
+        file = archive.scratch() / "disassembled.s"
+        file.write_text(instructions.source(archive.arch(), features, texts))
+        first = len(file.read_text().splitlines()) - len(texts)
+        done = subprocess.run([archive.PREFIX + "as", "-o", "/dev/null", file], stderr=subprocess.PIPE, text=True)
+        return {texts[int(line) - first - 1]: message
+                for line, message in re.findall(r"\.s:(\d+): Error: (.*)", done.stderr)
+                if re.search(instructions.REFUSAL, message)}
+
+    def test_the_assembler_refuses_what_is_beyond_a_machine(self):
+        samples = {
+            "x86-64": {"": ["haddps %xmm0,%xmm1", "roundps $0x1,%xmm0,%xmm0", "vmulps %xmm0,%xmm1,%xmm2", "popcnt %eax,%ebx"],
+                       "sse41 avx": ["vpaddd %ymm0,%ymm1,%ymm2", "vfmadd231ps %ymm0,%ymm1,%ymm2", "shlx %eax,%ebx,%ecx",
+                                     "vbroadcastss %xmm0,%ymm2", "vcvtps2ph $0x0,%ymm0,%xmm0"],
+                       "sse41 avx f16c fma avx2": ["vmovaps %xmm16,%xmm0", "vmulps %zmm0,%zmm1,%zmm2"],
+                       "sse41 avx f16c fma avx2 avx512 avx512_skylake": ["vpdpbusd %zmm0,%zmm1,%zmm2"]},
+            "arm-64": {"neon": ["ldaddal w0, w1, [x2]", "fadd v0.8h, v1.8h, v2.8h", "sdot v0.4s, v1.16b, v2.16b",
+                                "ld1w {z0.s}, p0/z, [x0]"]},
+            "arm-32": {"": ["vmul.f64 d0, d1, d16", "vmul.f32 q8, q9, q10", "sdiv r0, r1, r2"],
+                       "neon": ["vfma.f32 q8, q9, q10", "sdiv r0, r1, r2", "vmaxnm.f32 s0, s1, s2"]},
+        }
+        for features, texts in samples[archive.arch()].items():
+            self.assertEqual(set(self.refused(features.split(), texts)), set(texts), features)
+
+    def test_the_assembler_agrees(self):
+        """All instructions again, by the tables of binutils: nothing depends on the lists of this folder alone."""
+        texts = collections.defaultdict(set)
+        for member in archive.runtime_members():
+            special = {"xgetbv"} if member == "cpu_features.cpp.o" else set()
+            texts[frozenset()] |= archive.instructions()[member] - special
+        for kernel in archive.kernels():
+            texts[archive.variants()[kernel.variant].features] |= archive.instructions()[kernel.member]
+        if archive.STATE_LIBRARY.exists():
+            for member in archive.members(archive.STATE_LIBRARY):
+                texts[frozenset()] |= archive.instructions(archive.STATE_LIBRARY)[member]
+        for features, found in texts.items():
+            self.assertEqual(self.refused(features, found), {}, features)
 
     def test_streaming_kernels_store_past_the_cache_and_end_with_a_fence_and_no_others_do(self):
         streaming = [kernel for kernel in archive.kernels() if kernel.stage.endswith("_streaming")]

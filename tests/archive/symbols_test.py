@@ -91,6 +91,46 @@ class Symbols(unittest.TestCase):
             self.assertNotIn("X", notes[0].flags, member)
 
 
+@unittest.skipUnless(archive.STATE_LIBRARY.exists(), "the build is without halnorm::state")
+class StateSymbols(unittest.TestCase):
+    """halnorm::state is C++ with the standard library and nlohmann-json, whose templates are compiled into it."""
+
+    def members(self):
+        return archive.members(archive.STATE_LIBRARY)
+
+    def test_every_name_of_its_own_has_the_prefix(self):
+        for member in self.members():
+            names = [s.name for s in archive.symbols(archive.STATE_LIBRARY)[member] if s.type in "TDBRC"]
+            self.assertTrue(names, member)
+            for name in names:
+                self.assertRegex(name, r"^_ZNK?(7halnorm|13halnorm_state)", member)
+
+    def test_what_it_shares_with_an_app_is_the_standard_library(self):
+        """Weak names are one for the whole program. nlohmann-json's are in a namespace of ours: an app's may be another
+        version, or compiled with exceptions."""
+        for member in self.members():
+            names = [s.name for s in archive.symbols(archive.STATE_LIBRARY)[member] if s.type in "VWu"]
+            for name in archive.tool("c++filt", *names).splitlines() if names else ():
+                self.assertRegex(name, r"halnorm(_state)?::|\bstd::|^operator|^DW\.ref\.", member)
+                for part in re.findall(r"nlohmann::(\w+)", name):
+                    self.assertEqual(part, "halnorm_state", f"{member}: {name}")
+
+    def test_no_constructors_and_no_state_but_a_message(self):
+        for member in self.members():
+            for section in archive.sections(archive.STATE_LIBRARY)[member]:
+                self.assertNotRegex(section.name, r"^\.(preinit_array|init_array|fini_array|ctors|dtors)", member)
+                if "W" in section.flags and section.size > 0:
+                    # Constants; the compiler's pointer to a function of the C++ library; and the text of the last failure
+                    # of runtime/include/halnorm/failure.hpp (thread_local).
+                    self.assertRegex(section.name,
+                                     r"^\.data\.rel\.(ro|local\.DW\.ref\.)|^\.tbss\._ZZN7halnorm.*7failure.*7message$", member)
+
+    def test_no_executable_stack(self):
+        for member in self.members():
+            notes = [s for s in archive.sections(archive.STATE_LIBRARY)[member] if s.name == ".note.GNU-stack"]
+            self.assertEqual([("X" in note.flags) for note in notes], [False], member)
+
+
 class Linking(unittest.TestCase):
     def test_fits_into_a_shared_library_by_the_c_compiler(self):
         """All members at once, position-independent, with no symbol left open, and nothing of C++."""
@@ -100,6 +140,8 @@ class Linking(unittest.TestCase):
         needed = re.findall(r"\(NEEDED\).*\[(.+)\]", archive.tool("readelf", "-dW", library))
         for name in needed:
             self.assertRegex(name, r"^(libc|libm|libpthread|libdl|libgcc_s|ld-linux[\w-]*)\.so")
+        stack = re.findall(r"GNU_STACK +(?:0x\w+ +){5}([RWE ]+?) +0x", archive.tool("readelf", "-lW", library))
+        self.assertEqual(stack, ["RW"], "the stack must not be executable")
 
 
 if __name__ == "__main__":
