@@ -2,7 +2,7 @@
 the place or the user is in it. The generators are those of this build.
 
 HALNORM_REPRODUCE narrows it to some variants (as HALNORM_VARIANTS does); then the members that both archives have are compared,
-without the tables, which name all variants.
+without the tables and what knows the devices, which depend on the list.
 """
 
 import os
@@ -45,7 +45,7 @@ class Reproducible(unittest.TestCase):
             ours, theirs = contents(library), contents(again / library.name)
             if NARROWED and library == archive.LIBRARY:
                 ours, theirs = ({name: data for name, data in these.items()
-                                 if name in ours.keys() & theirs.keys() and not name.endswith("_table.cpp.o")}
+                                 if name in ours.keys() & theirs.keys() and not name.endswith("_table.cpp.o") and not name.startswith("gpu")}
                                 for these in (dict(ours), dict(theirs)))
             self.assertGreater(len(ours), 4)
             self.assertEqual([name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)], [])
