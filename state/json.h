@@ -1,5 +1,5 @@
-// nlohmann::json in a namespace of this part's own: built without exceptions, its functions differ
-// from those of an app that uses the library with them, and a linker would take one for the other.
+// nlohmann::json in a namespace of this part's own: an app may build another version of it, or build
+// it without exceptions, and a linker would take one for the other.
 #pragma once
 
 #define NLOHMANN_JSON_NAMESPACE nlohmann::halnorm_state

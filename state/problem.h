@@ -1,4 +1,5 @@
-// What functions of this part return: they are built without exceptions.
+// What functions of this part return. The one exception that passes through them is that of an
+// exhausted memory; none leaves StateDict.
 #pragma once
 
 #include <string>

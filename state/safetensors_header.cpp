@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <set>
 
 #include "json.h"
@@ -33,34 +34,78 @@ std::string legal_dtypes() {
     return list;
 }
 
-// Finds what the format forbids and Json::parse() lets pass, repeated keys and nesting without
-// bounds, and says where text is no JSON.
-class Checker : public nlohmann::json_sax<Json> {
+// A value of the header as the format uses it: a text, or sizes.
+struct Value {
+    std::string text;  // as compact JSON, for messages: its start
+    bool is_string = false, is_sizes = false;
+    std::string string;
+    std::vector<uint64_t> sizes;
+};
+
+// A member of the header's object, and what its own object holds.
+struct Member {
+    Value value;
+    bool is_object = false;
+    std::map<std::string, Value> members;
+};
+using Header = std::map<std::string, Member>;
+
+// Takes what the format uses from the header and finds what it forbids, also where Json lets it
+// pass: repeated keys and nesting without bounds. Says where text is no JSON. (No tree of Json is
+// made: its destructor allocates, so without memory it would end the program.)
+class Reader : public nlohmann::json_sax<Json> {
 public:
-    explicit Checker(const std::string &file) : file_(file) {}
+    Reader(const std::string &file, Header *header) : file_(file), header_(header) {}
     const Problem &problem() const { return problem_; }
 
-    bool null() override { return true; }
-    bool boolean(bool) override { return true; }
-    bool number_integer(number_integer_t) override { return true; }
-    bool number_unsigned(number_unsigned_t) override { return true; }
-    bool number_float(number_float_t, const string_t &) override { return true; }
-    bool string(string_t &) override { return true; }
+    bool null() override { return scalar("null"); }
+    bool boolean(bool value) override { return scalar(value ? "true" : "false"); }
+    bool number_integer(number_integer_t value) override { return scalar(std::to_string(value)); }
+    bool number_unsigned(number_unsigned_t value) override {
+        const bool fits = value <= uint64_t{std::numeric_limits<int64_t>::max()};
+        return scalar(std::to_string(value), fits ? &value : nullptr);
+    }
+    bool number_float(number_float_t, const string_t &text) override { return scalar(text); }
+    bool string(string_t &text) override {
+        begin_value(Json(text).dump());
+        if (Value *const value = value_at(depth_)) {
+            value->is_string = true;
+            value->string = text;
+        }
+        return true;
+    }
     bool binary(binary_t &) override { return true; }
-    bool start_array(std::size_t) override { return open(); }
-    bool end_array() override { return close(); }
+    bool start_array(std::size_t) override {
+        begin_value("[");
+        if (Value *const value = value_at(depth_))
+            value->is_sizes = true;
+        return open();
+    }
+    bool end_array() override { return close("]"); }
     bool start_object(std::size_t) override {
+        begin_value("{");
+        if (depth_ == 1)
+            member_->is_object = true;
         keys_.emplace_back();
         return open();
     }
     bool end_object() override {
         keys_.pop_back();
-        return close();
+        return close("}");
     }
     bool key(string_t &key) override {
-        return keys_.back().insert(key).second ||
-               refuse("key " + in_quotes(key) +
-                      " of the header was there twice, should be there once");
+        if (!keys_.back().insert(key).second) {
+            return refuse("key " + in_quotes(key) +
+                          " of the header was there twice, should be there once");
+        }
+        leave();
+        append((first_ ? "" : ",") + Json(key).dump() + ":");
+        first_ = true;
+        if (depth_ == 1)
+            member_ = &(*header_)[key];
+        if (depth_ == 2)
+            inner_ = &member_->members[key];
+        return true;
     }
     bool parse_error(std::size_t byte, const std::string &, const Json::exception &error) override {
         constexpr int number_overflow = 406;
@@ -71,13 +116,55 @@ public:
     }
 
 private:
+    // The value that is read, where so many objects and arrays are open around it; nullptr for
+    // those that the format does not know.
+    Value *value_at(int depth) const {
+        return depth == 1 && member_ != nullptr ? &member_->value : depth == 2 ? inner_ : nullptr;
+    }
+    void append(const std::string &text) {
+        constexpr size_t enough = 400;  // messages show less
+        for (int depth : {1, 2}) {
+            Value *const value = depth <= depth_ ? value_at(depth) : nullptr;
+            if (value != nullptr && value->text.size() < enough)
+                value->text += text;
+        }
+    }
+    void begin_value(const std::string &text) {
+        append((first_ ? "" : ",") + text);
+        first_ = false;
+        // Only numbers are sizes, and only as elements of the array itself.
+        Value *const array = depth_ >= 2 ? value_at(depth_ - 1) : nullptr;
+        if (array != nullptr)
+            array->is_sizes = false;
+    }
+    bool scalar(const std::string &text, const uint64_t *size = nullptr) {
+        Value *const array = depth_ >= 2 ? value_at(depth_ - 1) : nullptr;
+        const bool good = array != nullptr && array->is_sizes && size != nullptr;
+        begin_value(text);
+        if (good) {
+            array->is_sizes = true;
+            array->sizes.push_back(*size);
+        }
+        return true;
+    }
     bool open() {
+        first_ = true;
         return depth_++ <= max_depth || refuse("nesting of the header was deeper than " +
                                                std::to_string(max_depth) + ", should be 3");
     }
-    bool close() {
+    bool close(const char *text) {
+        leave();
+        append(text);
+        first_ = false;
         depth_--;
         return true;
+    }
+    // What follows, if it is in the object itself, is no part of the last member's value.
+    void leave() {
+        if (depth_ == 1)
+            member_ = nullptr;
+        if (depth_ == 2)
+            inner_ = nullptr;
     }
     bool refuse(const std::string &text) {
         problem_ = {file_, text};
@@ -85,24 +172,25 @@ private:
     }
 
     const std::string &file_;
+    Header *const header_;
     Problem problem_;
     std::vector<std::set<std::string>> keys_;  // of each open object
+    Member *member_ = nullptr;                 // of the header
+    Value *inner_ = nullptr;                   // of that member
     int depth_ = 0;
+    bool first_ = true;  // in what is open
 };
 
-Problem parse_json(const std::string &file, const std::string &header, Json *json) {
-    if (header.empty() || header[0] != '{')
+Problem parse_json(const std::string &file, const std::string &text, Header *header) {
+    if (text.empty() || text[0] != '{')
         return {file, "header was not of a JSON object, should start with \"{\""};
-    const size_t nul = header.find('\0');  // which Json would take for the end of the input
+    const size_t nul = text.find('\0');  // which Json would take for the end of the input
     if (nul != std::string::npos) {
         return {file,
                 "byte " + std::to_string(nul) + " of the header was zero, should be of JSON text"};
     }
-    Checker checker(file);
-    if (!Json::sax_parse(header, &checker))
-        return checker.problem();
-    *json = Json::parse(header, nullptr, false);
-    return {};
+    Reader reader(file, header);
+    return Json::sax_parse(text, &reader) ? Problem() : reader.problem();
 }
 
 const Dtype *find_dtype(std::string_view name) {
@@ -114,37 +202,30 @@ const Dtype *find_dtype(std::string_view name) {
 }
 
 // A member of a tensor's object that must be an array of whole numbers from 0 to 2^63 - 1.
-Problem sizes(const std::string &subject, const Json &tensor, const char *key,
-              std::vector<uint64_t> *result) {
-    const auto member = tensor.find(key);
+Problem sizes(const std::string &subject, const Member &tensor, const char *key,
+              const Value **result) {
+    const auto member = tensor.members.find(key);
     const std::string should = ", should be an array of whole numbers from 0 to 2^63 - 1";
-    if (member == tensor.end())
+    if (member == tensor.members.end())
         return {subject, std::string(key) + " was missing" + should};
-    bool good = member->is_array();
-    for (auto item = member->begin(); good && item != member->end(); ++item) {
-        good = item->is_number_unsigned() &&
-               item->get<uint64_t>() <= uint64_t{std::numeric_limits<int64_t>::max()};
-        if (good)
-            result->push_back(item->get<uint64_t>());
-    }
-    if (!good)
-        return {subject, std::string(key) + " was " + in_quotes(member->dump()) + should};
+    *result = &member->second;
+    if (!member->second.is_sizes)
+        return {subject, std::string(key) + " was " + in_quotes(member->second.text) + should};
     return {};
 }
 
-Problem find_dtype(const std::string &subject, const Json &tensor, const Dtype **found) {
-    const auto member = tensor.find("dtype");
-    if (member == tensor.end()) {
+Problem find_dtype(const std::string &subject, const Member &tensor, const Dtype **found) {
+    const auto member = tensor.members.find("dtype");
+    if (member == tensor.members.end()) {
         return {subject, "dtype was missing, should be one of " + legal_dtypes()};
     }
-    if (member->is_string())
-        *found = find_dtype(member->get_ref<const std::string &>());
+    const Value &value = member->second;
+    if (value.is_string)
+        *found = find_dtype(value.string);
     if (*found != nullptr)
         return {};
-    return {subject,
-            "dtype was " +
-                in_quotes(member->is_string() ? member->get<std::string>() : member->dump()) +
-                ", should be one of " + legal_dtypes()};
+    return {subject, "dtype was " + in_quotes(value.is_string ? value.string : value.text) +
+                         ", should be one of " + legal_dtypes()};
 }
 
 // Bytes that the shape needs, by checked multiplication.
@@ -167,37 +248,39 @@ Problem byte_count(const std::string &subject, const Dtype &dtype,
     return {};
 }
 
-Problem parse_tensor(const std::string &file, const std::string &name, const Json &tensor,
+Problem parse_tensor(const std::string &file, const std::string &name, const Member &tensor,
                      TensorEntry *entry) {
     const std::string subject = file + ", tensor " + in_quotes(name);
-    if (!tensor.is_object()) {
-        return {subject, "was " + in_quotes(tensor.dump()) +
+    if (!tensor.is_object) {
+        return {subject, "was " + in_quotes(tensor.value.text) +
                              ", should be an object of dtype, shape and data_offsets"};
     }
     const Dtype *dtype = nullptr;
-    std::vector<uint64_t> shape, offsets;
+    const Value *shape = nullptr, *offsets = nullptr;
     uint64_t bytes = 0;
     HALNORM_TRY_IO(find_dtype(subject, tensor, &dtype));
     HALNORM_TRY_IO(sizes(subject, tensor, "shape", &shape));
     HALNORM_TRY_IO(sizes(subject, tensor, "data_offsets", &offsets));
-    HALNORM_TRY_IO(byte_count(subject, *dtype, shape, &bytes));
-    if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] - offsets[0] != bytes) {
-        return {subject, "data_offsets was " + one_line(tensor["data_offsets"].dump(), 80) +
+    HALNORM_TRY_IO(byte_count(subject, *dtype, shape->sizes, &bytes));
+    const std::vector<uint64_t> &at = offsets->sizes;
+    if (at.size() != 2 || at[0] > at[1] || at[1] - at[0] != bytes) {
+        return {subject, "data_offsets was " + one_line(offsets->text, 80) +
                              ", should be [begin, begin + " + std::to_string(bytes) + "] for " +
-                             dtype->name + " of shape " + one_line(tensor["shape"].dump(), 80)};
+                             dtype->name + " of shape " + one_line(shape->text, 80)};
     }
-    *entry = {name, dtype->name, Shape(shape.begin(), shape.end()), offsets[0], offsets[1]};
+    *entry = {name, dtype->name, Shape(shape->sizes.begin(), shape->sizes.end()), at[0], at[1]};
     return {};
 }
 
-Problem check_metadata(const std::string &file, const Json &metadata) {
+Problem check_metadata(const std::string &file, const Member &metadata) {
     const bool strings =
-        metadata.is_object() && std::all_of(metadata.begin(), metadata.end(),
-                                            [](const Json &value) { return value.is_string(); });
+        metadata.is_object &&
+        std::all_of(metadata.members.begin(), metadata.members.end(),
+                    [](const auto &member) { return member.second.is_string; });
     if (strings)
         return {};
-    return {file,
-            "__metadata__ was " + in_quotes(metadata.dump()) + ", should be an object of strings"};
+    return {file, "__metadata__ was " + in_quotes(metadata.value.text) +
+                      ", should be an object of strings"};
 }
 
 }  // namespace
@@ -226,10 +309,10 @@ Problem tensor_bytes(const std::string &subject, const std::string &dtype, const
 
 Problem parse_header(const std::string &file, const std::string &header, uint64_t data_bytes,
                      std::vector<TensorEntry> *result) {
-    Json json;
-    HALNORM_TRY_IO(parse_json(file, header, &json));
+    Header members;
+    HALNORM_TRY_IO(parse_json(file, header, &members));
     std::vector<TensorEntry> entries;
-    for (const auto &[name, value] : json.items()) {
+    for (const auto &[name, value] : members) {
         if (name == "__metadata__") {
             HALNORM_TRY_IO(check_metadata(file, value));
         } else {

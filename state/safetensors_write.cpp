@@ -14,17 +14,25 @@
 namespace halnorm_state {
 namespace {
 
-// Header length and header, padded with spaces so that the data starts at a multiple of 8.
+std::string in_json(const std::string &text) {
+    return nlohmann::json(text).dump();
+}
+
+// Header length and header, padded with spaces so that the data starts at a multiple of 8. (A tree
+// of Json loses memory where there is not enough for all of it; one text does not.)
 std::string file_start(const std::vector<OutputTensor> &tensors) {
-    nlohmann::ordered_json json = nlohmann::ordered_json::object();
+    std::string header;
     uint64_t end = 0;
     for (const OutputTensor &tensor : tensors) {
         const uint64_t begin = end;
         end += tensor.bytes;
-        json[tensor.name] = {
-            {"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {begin, end}}};
+        header += (header.empty() ? '{' : ',') + in_json(tensor.name);
+        header += ":{\"dtype\":" + in_json(tensor.dtype) + ",\"shape\":[";
+        for (size_t i = 0; i < tensor.shape.size(); i++)
+            header += (i == 0 ? "" : ",") + std::to_string(tensor.shape[i]);
+        header += "],\"data_offsets\":[" + std::to_string(begin) + ',' + std::to_string(end) + "]}";
     }
-    std::string header = json.dump();
+    header += header.empty() ? "{}" : "}";
     header.resize((header.size() + 7) / 8 * 8, ' ');
     std::string start;
     for (int i = 0; i < 8; i++)
@@ -50,6 +58,7 @@ public:
     ~ReplacementFile() {
         if (descriptor_ >= 0)
             discard();
+        announce(nullptr);
     }
 
     Problem open(const std::string &path) {
@@ -72,11 +81,8 @@ public:
                          std::to_string(attempt) + ".tmp";
             announce(temporary_.c_str());
             descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-            if (descriptor_ < 0 && (errno != EEXIST || attempt >= 1000)) {
-                const Problem problem = not_writable();
-                announce(nullptr);
-                return problem;
-            }
+            if (descriptor_ < 0 && (errno != EEXIST || attempt >= 1000))
+                return not_writable();
         }
         // Like a file that is written in place, the new one has the old one's permissions.
         if (exists && fchmod(descriptor_, status.st_mode & 0777) != 0)
@@ -101,6 +107,7 @@ public:
     }
 
     Problem keep() {
+        const std::string folder_name = folder_of(target_);  // allocates: not once it is renamed
         if (fsync(descriptor_) != 0)
             return not_writable();
         if (rename(temporary_.c_str(), target_.c_str()) != 0)
@@ -110,7 +117,7 @@ public:
         descriptor_ = -1;
         // The new name survives a power cut only once the folder is on disk; some file systems
         // cannot do that.
-        const int folder = ::open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        const int folder = ::open(folder_name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (folder >= 0) {
             fsync(folder);
             close(folder);
@@ -121,7 +128,6 @@ public:
 private:
     void discard() {
         unlink(temporary_.c_str());
-        announce(nullptr);
         close(descriptor_);
     }
     void announce(const char *path) {

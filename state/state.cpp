@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <map>
 #include <new>
 #include <string>
@@ -44,6 +45,12 @@ Status failure(halnorm_status code, const Problem &problem) {
     return failure(code, problem.subject, problem.text);
 }
 
+// Everything that a function had begun is undone by then.
+Status out_of_memory() {
+    return {HALNORM_ERROR_WORKSPACE,
+            "memory: was not enough, should hold the names and the file's header"};
+}
+
 }  // namespace
 
 StateDict::StateDict() = default;
@@ -51,7 +58,7 @@ StateDict::~StateDict() = default;
 StateDict::StateDict(StateDict &&other) noexcept = default;
 StateDict &StateDict::operator=(StateDict &&other) noexcept = default;
 
-Status StateDict::add(BatchNorm &layer) {
+Status StateDict::add(BatchNorm &layer) try {
     if (!layer)
         return {HALNORM_ERROR_NULL, "layer: was empty, should come from BatchNorm::create"};
     const char *const dtype = layer.dtype() == HALNORM_FLOAT32 ? "F32" : "F64";
@@ -69,10 +76,12 @@ Status StateDict::add(BatchNorm &layer) {
                            &layer.state_->batches, sizeof(int64_t), true});
     }
     return insert(entries.data(), entries.size());
+} catch (const std::exception &) {
+    return out_of_memory();
 }
 
 Status StateDict::add(const char *name, const char *dtype, void *data, const int64_t *shape,
-                      size_t rank) {
+                      size_t rank) try {
     if (name == nullptr)
         return {HALNORM_ERROR_NULL, "name: was NULL, should be a text"};
     const std::string subject = "tensor " + in_quotes(name);
@@ -96,6 +105,8 @@ Status StateDict::add(const char *name, const char *dtype, void *data, const int
     if (data == nullptr && entry.bytes > 0)
         return failure(HALNORM_ERROR_NULL, subject, "data was NULL, should point to its values");
     return insert(&entry, 1);
+} catch (const std::exception &) {
+    return out_of_memory();
 }
 
 Status StateDict::insert(const Entry *added, size_t count) {
@@ -115,16 +126,24 @@ Status StateDict::insert(const Entry *added, size_t count) {
         if (should != nullptr)
             return failure(HALNORM_ERROR_PARAMETER, "name " + in_quotes(name), should);
     }
-    if (!entries_)
-        entries_ = std::make_unique<Entries>();
-    for (size_t i = 0; i < count; i++) {
-        entries_->places[added[i].name] = entries_->list.size();
-        entries_->list.push_back(added[i]);
-    }
+    // Whatever allocates comes before the first change.
+    std::unique_ptr<Entries> made = entries_ ? nullptr : std::make_unique<Entries>();
+    std::vector<Entry> copies(added, added + count);
+    std::map<std::string, size_t> places;
+    std::vector<Entry> &list = (entries_ ? entries_ : made)->list;
+    for (size_t i = 0; i < count; i++)
+        places[added[i].name] = list.size() + i;
+    if (list.capacity() - list.size() < count)
+        list.reserve(std::max(2 * list.capacity(), list.size() + count));
+    for (Entry &copy : copies)
+        list.push_back(std::move(copy));
+    (entries_ ? entries_ : made)->places.merge(places);
+    if (made)
+        entries_ = std::move(made);
     return {};
 }
 
-Status StateDict::save(const char *path) const {
+Status StateDict::save(const char *path) const try {
     if (path == nullptr)
         return {HALNORM_ERROR_NULL, "path: was NULL, should be a file's name"};
     std::vector<halnorm_state::OutputTensor> tensors;
@@ -135,9 +154,11 @@ Status StateDict::save(const char *path) const {
     if (const Problem problem = halnorm_state::write_safetensors("path", path, tensors, nullptr))
         return failure(HALNORM_ERROR_FILE, problem);
     return {};
+} catch (const std::exception &) {
+    return out_of_memory();
 }
 
-Status StateDict::load(const char *path) {
+Status StateDict::load(const char *path) try {
     if (path == nullptr)
         return {HALNORM_ERROR_NULL, "path: was NULL, should be a file's name"};
     SafetensorsFile file;
@@ -207,6 +228,8 @@ Status StateDict::load(const char *path) {
         next += pair.to->bytes;
     }
     return {};
+} catch (const std::exception &) {
+    return out_of_memory();
 }
 
 }  // namespace v0

@@ -24,9 +24,8 @@ inline namespace v0 {
 
 // Names and the memory that has their values. That memory stays the app's and has to outlive its
 // use here; a layer may be moved meanwhile, but not replaced. Movable; one that was moved from has
-// no entries. Messages name the file and the entry. The memory for tensors that load() needs may be
-// missing, with HALNORM_ERROR_WORKSPACE; where the few bytes for names and headers are, the
-// program ends.
+// no entries. Messages name the file and the entry. Without enough memory all functions give
+// HALNORM_ERROR_WORKSPACE and change nothing, files and entries included; no exception leaves them.
 class StateDict {
 public:
     StateDict();
