@@ -6,51 +6,21 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "allocator.h"
 #include "backward_call.h"
 #include "executors.h"
 #include "variants.h"
 
 namespace {
 
-std::atomic<int64_t> allocations{0}, locks{0};
+std::atomic<int64_t> locks{0};
 
 }  // namespace
 
-#if HALNORM_OWN_MALLOC  // tests/CMakeLists.txt
-constexpr bool counting = false;  // the sanitizer has put itself there already
-#else
-constexpr bool counting = true;
+constexpr bool counting = test::counts_allocations;
 
+#if !HALNORM_OWN_MALLOC
 extern "C" {
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
-
-void *malloc(size_t size) noexcept {
-    allocations++;
-    return __libc_malloc(size);
-}
-void *calloc(size_t count, size_t size) noexcept {
-    allocations++;
-    return __libc_calloc(count, size);
-}
-void *realloc(void *memory, size_t size) noexcept {
-    allocations++;
-    return __libc_realloc(memory, size);
-}
-void *memalign(size_t alignment, size_t size) noexcept {
-    allocations++;
-    return __libc_memalign(alignment, size);
-}
-void *aligned_alloc(size_t alignment, size_t size) noexcept {
-    return memalign(alignment, size);
-}
-int posix_memalign(void **memory, size_t alignment, size_t size) noexcept {
-    *memory = memalign(alignment, size);
-    return *memory == nullptr;
-}
-
 int pthread_mutex_lock(pthread_mutex_t *mutex) noexcept {
     using Lock = int (*)(pthread_mutex_t *);
     static const std::atomic<Lock> real{

@@ -1,5 +1,6 @@
 /* A stand-in for libcuda.so.1 that keeps books: device memory is host memory, kernels do nothing.
  * FAKE_CUDA in the environment says what is wrong with the machine. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ enum {
 static struct {
     int allocations, live, loads, launches, contexts, retained;
     int copies, reads; /* within the device, and from it */
+    int calls;         /* of the entry point that is to fail */
     int others;        /* works in another stream than the test expects */
     void *stream;
     void *current[8];
@@ -30,6 +32,21 @@ static const char *fault(void) {
 static int fails(const char *name) {
     return strcmp(fault(), name) == 0;
 }
+
+/* "fails NAME K CODE": the K-th call of an entry point does, counted from fake_cuda_count_calls(). */
+static int injected(const char *name) {
+    char which[64];
+    int k, code;
+    if (sscanf(fault(), "fails %63s %d %d", which, &k, &code) != 3 || strcmp(which, name) != 0)
+        return 0;
+    return ++books.calls == k ? code : 0;
+}
+#define INJECT()                              \
+    do {                                      \
+        const int code = injected(__func__);  \
+        if (code != 0)                        \
+            return code;                      \
+    } while (0)
 
 static void works_in(void *stream) {
     if (stream != books.stream)
@@ -56,46 +73,58 @@ int fake_cuda_book(const char *name) {
         return books.others;
     return -1;
 }
+void fake_cuda_count_calls(void) {
+    books.calls = 0;
+}
 void fake_cuda_expect_stream(void *stream) {
     books.stream = stream;
 }
 
 int cuInit(unsigned flags) {
+    INJECT();
     (void)flags;
     return fails("no driver for the device") ? no_device : 0;
 }
 int cuDeviceGetCount(int *count) {
+    INJECT();
     *count = fails("no device") ? 0 : 1;
     return 0;
 }
 int cuDeviceGet(int *device, int ordinal) {
+    INJECT();
     *device = ordinal;
     return 0;
 }
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
+    INJECT();
     (void)attribute, (void)device;
     *value = fails("an old device") ? 6 : 9;
     return 0;
 }
 int cuDevicePrimaryCtxRetain(void **context, int device) {
+    INJECT();
     (void)device;
     books.retained++;
     *context = &books.retained;
     return 0;
 }
 int cuCtxGetCurrent(void **context) {
+    INJECT();
     *context = books.contexts > 0 ? books.current[books.contexts - 1] : NULL;
     return 0;
 }
 int cuCtxPushCurrent_v2(void *context) {
+    INJECT();
     books.current[books.contexts++] = context;
     return 0;
 }
 int cuCtxPopCurrent_v2(void **context) {
+    INJECT();
     *context = books.current[--books.contexts];
     return 0;
 }
 int cuModuleLoadData(void **module, const void *image) {
+    INJECT();
     if (fails("an unknown PTX"))
         return bad_ptx;
     books.loads++;
@@ -103,12 +132,14 @@ int cuModuleLoadData(void **module, const void *image) {
     return 0;
 }
 int cuModuleGetFunction(void **function, void *module, const char *name) {
+    INJECT();
     /* The name must be an entry of the text that was loaded. */
     *function = strstr(module, name);
     return *function != NULL ? 0 : invalid_value;
 }
 int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
                    unsigned bz, unsigned shared, void *stream, void **parameters, void **extra) {
+    INJECT();
     (void)function, (void)shared, (void)extra;
     if (fails("a broken device"))
         return launch_failed;
@@ -121,6 +152,7 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
     return 0;
 }
 int cuMemAlloc_v2(pointer *memory, size_t bytes) {
+    INJECT();
     if (fails("little memory") && books.live == 3)
         return out_of_memory;
     books.allocations++;
@@ -129,16 +161,19 @@ int cuMemAlloc_v2(pointer *memory, size_t bytes) {
     return 0;
 }
 int cuMemFree_v2(pointer memory) {
+    INJECT();
     books.live--;
     free((void *)(size_t)memory);
     return 0;
 }
 int cuMemcpyHtoD_v2(pointer to, const void *from, size_t bytes) {
+    INJECT();
     works_in(NULL);
     memcpy((void *)(size_t)to, from, bytes);
     return 0;
 }
 int cuMemcpyDtoHAsync_v2(void *to, pointer from, size_t bytes, void *stream) {
+    INJECT();
     if (fails("unreadable memory"))
         return illegal_address;
     works_in(stream);
@@ -147,24 +182,29 @@ int cuMemcpyDtoHAsync_v2(void *to, pointer from, size_t bytes, void *stream) {
     return 0;
 }
 int cuMemcpyDtoDAsync_v2(pointer to, pointer from, size_t bytes, void *stream) {
+    INJECT();
     works_in(stream);
     books.copies++;
     memmove((void *)(size_t)to, (const void *)(size_t)from, bytes);
     return 0;
 }
 int cuStreamSynchronize(void *stream) {
+    INJECT();
     works_in(stream);
     return 0;
 }
 int cuMemsetD32Async(pointer to, unsigned value, size_t count, void *stream) {
+    INJECT();
     unsigned *words = (unsigned *)(size_t)to;
     works_in(stream);
     for (size_t i = 0; i < count; i++)
         words[i] = value;
     return 0;
 }
+#ifndef OLD_DRIVER /* lacks it */
 int cuMemsetD2D32Async(pointer to, size_t pitch, unsigned value, size_t width, size_t height,
                        void *stream) {
+    INJECT();
     works_in(stream);
     for (size_t row = 0; row < height; row++) {
         unsigned *words = (unsigned *)(size_t)(to + row * pitch);
@@ -173,6 +213,7 @@ int cuMemsetD2D32Async(pointer to, size_t pitch, unsigned value, size_t width, s
     }
     return 0;
 }
+#endif
 int cuGetErrorName(int result, const char **name) {
     *name = result == out_of_memory   ? "CUDA_ERROR_OUT_OF_MEMORY" :
             result == no_device       ? "CUDA_ERROR_NO_DEVICE" :

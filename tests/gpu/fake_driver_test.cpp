@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <string>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <vector>
 
 #include "fake_driver_calls.h"
@@ -146,6 +148,110 @@ void calls_that_work(const Books &books) {
     expect_error(on_device.run(), HALNORM_ERROR_DEVICE, "x.device");
 }
 
+void inject(const Books &books, const std::string &name, int which, int code) {
+    books.call("fake_cuda_count_calls");
+    setenv("FAKE_CUDA", ("fails " + name + " " + std::to_string(which) + " " + std::to_string(code))
+                            .c_str(), 1);
+}
+
+// Each call of each entry point fails once, with tensors on the host and on the device; then the
+// processor takes the same tensors, and the next call on the device works.
+void every_call_fails(const Books &books) {
+    constexpr int out_of_memory = 2, launch_failed = 719, unknown = 999;
+    int a_context = 0;
+    // least: of so many calls in a pass each is known to be checked.
+    const struct {
+        const char *name;
+        int code, least;
+        bool on_device;
+    } faults[] = {{"cuDevicePrimaryCtxRetain", out_of_memory, 1, false},
+                  {"cuCtxPushCurrent_v2", unknown, 1, false},
+                  {"cuMemAlloc_v2", out_of_memory, 5, false},
+                  {"cuMemcpyHtoD_v2", launch_failed, 4, false},
+                  {"cuModuleLoadData", out_of_memory, 5, false},
+                  {"cuModuleGetFunction", unknown, 5, false},
+                  {"cuLaunchKernel", launch_failed, 5, false},
+                  {"cuMemcpyDtoHAsync_v2", launch_failed, 3, false},
+                  {"cuStreamSynchronize", launch_failed, 3, false},
+                  {"cuMemsetD32Async", launch_failed, 2, false},
+                  {"cuCtxGetCurrent", unknown, 1, true},
+                  {"cuModuleGetFunction", unknown, 5, true},
+                  {"cuLaunchKernel", launch_failed, 5, true},
+                  {"cuMemsetD32Async", launch_failed, 2, true}};
+    expect(reason().empty(), "supported");
+    for (const auto &f : faults) {
+        if (f.on_device)
+            books.call("cuCtxPushCurrent_v2", static_cast<void *>(&a_context));
+        const int contexts = books.of("contexts");
+        int k = 1;
+        for (bool failed = true; failed && k < 100; k++) {
+            const std::string call = std::string(f.name) + " " + std::to_string(k);
+            Training t = forced();
+            if (f.on_device)
+                t.device = HALNORM_CUDA;
+            inject(books, f.name, k, f.code);
+            const halnorm_status status = t.run();
+            unsetenv("FAKE_CUDA");
+            failed = status != HALNORM_OK;
+            expect(failed || k > f.least, call + ": its failure goes unnoticed");
+            if (!failed)
+                break;
+            std::string entry = f.name;
+            if (entry.size() > 3 && entry.substr(entry.size() - 3) == "_v2")
+                entry.resize(entry.size() - 3);
+            expect(status == HALNORM_ERROR_KERNEL || status == HALNORM_ERROR_DEVICE,
+                   call + ": a status of the device, was " + halnorm_status_name(status));
+            expect(strstr(halnorm_last_error(), entry.c_str()) != nullptr,
+                   call + ": a message that names it");
+            expect(strstr(halnorm_last_error(), std::to_string(f.code).c_str()) != nullptr,
+                   call + ": a message with the driver's code");
+            expect(books.of("live") == 0, call + ": memory was left behind");
+            expect(books.of("contexts") == contexts, call + ": a context was left behind");
+            // What comes back last may be there in part.
+            if (entry != "cuMemcpyDtoHAsync" && entry != "cuStreamSynchronize" && !f.on_device)
+                expect(t.untouched(), call + ": outputs as they were");
+            Training on_cpu;
+            expect(on_cpu.run() == HALNORM_OK && !on_cpu.untouched(), call + ": the processor does it");
+            expect(t.run() == HALNORM_OK, call + ": the next call works");
+        }
+        expect(k > f.least && k < 100, std::string(f.name) + ": at least so many calls failed");
+        if (f.on_device) {
+            void *popped = nullptr;
+            books.call("cuCtxPopCurrent_v2", &popped);
+        }
+    }
+}
+
+// What a driver may say when it is looked for, each in a process of its own.
+void probes_that_fail(const Books &books) {
+    constexpr int no_device = 100, mismatch = 803, unknown = 999, insufficient = 35;
+    const struct {
+        const char *name;
+        int code;
+        const char *why;
+    } faults[] = {{"cuInit", no_device, "CUDA_ERROR_NO_DEVICE"},
+                  {"cuInit", insufficient, "unknown error"},
+                  {"cuInit", mismatch, "unknown error"},
+                  {"cuInit", unknown, "unknown error"},
+                  {"cuDeviceGetCount", no_device, "CUDA_ERROR_NO_DEVICE"},
+                  {"cuDeviceGet", unknown, "no CUDA device of compute capability 7.0 or more"},
+                  {"cuDeviceGetAttribute", unknown,
+                   "no CUDA device of compute capability 7.0 or more"}};
+    for (const auto &f : faults) {
+        fflush(stdout);
+        const pid_t child = fork();
+        if (child == 0) {
+            inject(books, f.name, 1, f.code);
+            machine_without(f.why);
+            fflush(stdout);
+            _exit(failures == 0 ? 0 : 1);
+        }
+        int status = -1;
+        waitpid(child, &status, 0);
+        expect(status == 0, std::string(f.name) + " says " + std::to_string(f.code));
+    }
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -154,6 +260,10 @@ int main(int argc, char **argv) {
     if (!wrong.empty())
         setenv("FAKE_CUDA", wrong.c_str(), 1);
     const Books books;
+    if (wrong == "a broken driver") {
+        machine_without("libcuda.so.1 not found: no CUDA driver");
+        return failures == 0 ? 0 : 1;
+    }
     if (books.library == nullptr || dlsym(books.library, "fake_cuda_book") == nullptr) {
         printf("the stand-in was not found: %s\n", dlerror());
         return 1;
@@ -178,6 +288,12 @@ int main(int argc, char **argv) {
         call_that_fails(books, "cuLaunchKernel", "CUDA_ERROR_LAUNCH_FAILED");
     else if (wrong == "unreadable memory")
         unreadable_memory(books);
+    else if (wrong == "every call")
+        every_call_fails(books);
+    else if (wrong == "probing")
+        probes_that_fail(books);
+    else if (wrong == "an old driver")
+        machine_without("libcuda.so.1 lacks an entry point: the CUDA driver is too old");
     else
         expect(false, "known: " + wrong);
     return failures == 0 ? 0 : 1;
