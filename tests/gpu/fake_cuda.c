@@ -12,7 +12,8 @@ enum {
     no_device = 100,
     bad_ptx = 222,
     illegal_address = 700,
-    launch_failed = 719
+    launch_failed = 719,
+    mismatch = 803 /* of the driver's library and its kernel module */
 };
 
 static struct {
@@ -220,6 +221,8 @@ int cuGetErrorName(int result, const char **name) {
             result == bad_ptx         ? "CUDA_ERROR_UNSUPPORTED_PTX_VERSION" :
             result == illegal_address ? "CUDA_ERROR_ILLEGAL_ADDRESS" :
             result == launch_failed   ? "CUDA_ERROR_LAUNCH_FAILED" :
-                                        "CUDA_ERROR_INVALID_VALUE";
-    return 0;
+            result == mismatch        ? "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH" :
+            result == invalid_value   ? "CUDA_ERROR_INVALID_VALUE" :
+                                        NULL; /* newer than this driver */
+    return *name != NULL ? 0 : invalid_value;
 }
