@@ -7,9 +7,10 @@ namespace {
 
 constexpr int64_t max_int32 = 0x7fffffff;
 
-// Offset of the last element that kernels reach: they count in 32 bits, some vectors beyond an
-// extent that fills none.
-constexpr int64_t max_offset = max_int32 - 1024;
+// Kernels count in 32 bits, and form the offset of what would follow an axis before they step back
+// into it: one step beyond the last element of each axis has to have a number too. Then there are
+// some vectors beyond an extent that fills none, and rows of up to 16 K elements that plan.cpp cuts.
+constexpr int64_t max_reach = max_int32 - 32 * 1024;
 
 // The other extents and the strides of an empty tensor may be anything; nothing may be multiplied
 // with them.
@@ -93,11 +94,11 @@ halnorm_status check_strides(const Operand &a) {
                    << a.name << ".strides[" << static_cast<int64_t>(i) << "]: was " << t.strides[i]
                    << ", elements overlap; should be more than " << last;
         }
-        if (t.strides[i] > max_int32 || (t.shape[i] - 1) * t.strides[i] > max_offset - last) {
+        if (t.strides[i] > max_int32 || t.shape[i] * t.strides[i] > max_reach - last) {
             return Failure(HALNORM_ERROR_TOO_LARGE)
                    << a.name << ".strides[" << static_cast<int64_t>(i) << "]: was " << t.strides[i]
-                   << ", the tensor spans more than 2^31 - 1024 elements; should be split into "
-                      "smaller batches";
+                   << ", one step beyond the tensor is more than 2^31 - 32768 elements from its "
+                      "start; should be split into smaller batches";
         }
         last += (t.shape[i] - 1) * t.strides[i];
     }

@@ -17,7 +17,7 @@ namespace {
 
 using namespace test;
 
-constexpr int64_t max_offset = INT64_C(0x7fffffff) - 1024;  // of the last element: halnorm.h's
+constexpr int64_t max_reach = INT64_C(0x7fffffff) - 32 * 1024;  // of one step beyond an axis
 
 // Memory of a tensor that ends at a page that faults, as far as it is touched.
 class FarTensor {
@@ -72,24 +72,27 @@ private:
     std::vector<int64_t> offsets_;
 };
 
-// Few elements of which the last is the last that kernels reach, or `beyond` it: far images, far
-// channels of NCHW, far pixels of NHWC. 67 fills some vectors and a tail.
+// Few elements that span all that kernels reach, or `beyond` it: far images, far channels of NCHW,
+// far pixels of NHWC. 67 fills some vectors and a tail.
 std::vector<Geometry> far_geometries(halnorm_layout layout, int64_t beyond = 0) {
-    std::vector<Geometry> all;
-    const int64_t last = max_offset + beyond;
+    // The stride of an axis of `extent` over others whose last element is at `inner`.
+    const auto step = [&](int64_t extent, int64_t inner) {
+        return (max_reach + beyond - inner) / extent;
+    };
+    constexpr int64_t gap = INT64_C(1) << 28;
     if (layout == HALNORM_NCHW) {
-        all.push_back({{2, 3, 67}, {last - 2 * 67 - 66, 67, 1}});
-        all.push_back({{3, 2, 67}, {67, last - 2 * 67 - 66, 1}});
-        all.push_back({{2, 2, 67}, {last - 66 - (INT64_C(1) << 29), INT64_C(1) << 29, 1}});
-    } else {
-        all.push_back({{2, 3, 67}, {last - 2 * 67 - 66, 67, 1}});
-        all.push_back({{1, 2, 67}, {1, last - 66, 1}});
-        // Pixels of images at one distance; the last channel is the last element.
-        const int64_t step = (last - 66) / 5;
-        all.push_back({{2, 3, 67}, {3 * step, step, 1}});
-        all.push_back({{6, 67}, {step, 1}});
+        return {{{2, 3, 67}, {step(2, 200), 67, 1}},
+                {{3, 2, 67}, {67, step(2, 200), 1}},
+                {{2, 2, 67}, {step(2, gap + 66), gap, 1}},
+                {{2, 2, 67}, {gap, step(2, gap + 66), 1}},
+                {{500, 1, 67}, {step(500, 66), 1, 1}}};
     }
-    return all;
+    const int64_t pixel = step(8, 66);  // 6 of them, and another image of 3
+    return {{{2, 3, 67}, {step(2, 200), 67, 1}},
+            {{1, 2, 67}, {1, step(2, 66), 1}},
+            {{2, 3, 67}, {3 * pixel, pixel, 1}},
+            {{6, 67}, {step(6, 66), 1}},
+            {{500, 67}, {step(500, 66), 1}}};
 }
 
 class Far : public VariantTest {
@@ -265,13 +268,12 @@ halnorm_tensor shaped(const std::vector<int64_t> &shape, const std::vector<int64
     return t;
 }
 
-TEST(FarBadInputs, one_element_beyond) {
+TEST(FarBadInputs, one_step_beyond) {
     for (halnorm_layout layout : {HALNORM_NCHW, HALNORM_NHWC}) {
-        for (int64_t beyond : {0, 1, 2, 1024, 1025}) {
+        for (int64_t beyond : {0, 500, 1 << 15, 1 << 30}) {  // 500: a step of each
             for (const Geometry &g : far_geometries(layout, beyond)) {
-                const bool fits = g.span() - 1 <= max_offset;
                 EXPECT_EQ(ask(shaped(g.shape, g.strides), layout),
-                          fits ? HALNORM_OK : HALNORM_ERROR_TOO_LARGE)
+                          beyond == 0 ? HALNORM_OK : HALNORM_ERROR_TOO_LARGE)
                     << testing::PrintToString(g.strides) << " by " << beyond;
             }
         }
@@ -301,9 +303,10 @@ TEST(FarBadInputs, extents_and_strides) {
          HALNORM_ERROR_TOO_LARGE},
         {{two31 - 1, 3, 1}, {3, 1, 1}, HALNORM_ERROR_TOO_LARGE},
         {{1, 1, two31 - 1}, {1, 1, 1}, HALNORM_ERROR_TOO_LARGE},
-        {{1, two31 - 1024, 1}, {1, 1, 1}, HALNORM_OK},
-        {{1, 1, two31 - 1024}, {1, 1, 1}, HALNORM_OK},
-        {{two31 - 1024, 1, 1}, {1, 1, 1}, HALNORM_OK},
+        {{1, max_reach, 1}, {1, 1, 1}, HALNORM_OK},
+        {{1, 1, max_reach}, {1, 1, 1}, HALNORM_OK},
+        {{max_reach, 1, 1}, {1, 1, 1}, HALNORM_OK},
+        {{1, 1, max_reach + 1}, {1, 1, 1}, HALNORM_ERROR_TOO_LARGE},
         // Strides, and their products with extents.
         {{2, 3, 4}, {two31, 4, 1}, HALNORM_ERROR_TOO_LARGE},
         {{2, 3, 4}, {two32, 4, 1}, HALNORM_ERROR_TOO_LARGE},
