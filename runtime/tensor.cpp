@@ -10,7 +10,7 @@ constexpr int64_t max_int32 = 0x7fffffff;
 // Kernels count in 32 bits, and form the offset of what would follow an axis before they step back
 // into it: one step beyond the last element of each axis has to have a number too. Then there are
 // some vectors beyond an extent that fills none, and rows of up to 16 K elements that plan.cpp cuts.
-constexpr int64_t max_reach = max_int32 - 32 * 1024;
+constexpr int64_t max_reach = max_int32 + 1 - 32 * 1024;
 
 // The other extents and the strides of an empty tensor may be anything; nothing may be multiplied
 // with them.

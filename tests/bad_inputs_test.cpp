@@ -255,7 +255,7 @@ TEST_P(BadInputs, of_the_size_query_itself) {
     size_t bytes = 0;
     EXPECT_EQ(a.size_query(&bytes), HALNORM_OK);
     EXPECT_EQ(bytes, a.bytes);
-    const int64_t largest[] = {1, 1, (int64_t{1} << 31) - 1024};
+    const int64_t largest[] = {1, 1, (int64_t{1} << 31) - 32 * 1024};
     a.config_value.num_channels = 1;
     a.x_value = halnorm_dense_tensor(nullptr, HALNORM_FLOAT32, 3, largest);
     EXPECT_EQ(a.size_query(&bytes), HALNORM_OK) << halnorm_last_error();

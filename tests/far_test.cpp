@@ -17,7 +17,7 @@ namespace {
 
 using namespace test;
 
-constexpr int64_t max_reach = INT64_C(0x7fffffff) - 32 * 1024;  // of one step beyond an axis
+constexpr int64_t max_reach = (INT64_C(1) << 31) - 32 * 1024;  // of one step beyond an axis
 
 // Memory of a tensor that ends at a page that faults, as far as it is touched.
 class FarTensor {
