@@ -5,7 +5,7 @@ namespace {
 
 // Waking the pool's threads costs some ten microseconds, which is what one core needs for about
 // this many elements.
-constexpr int64_t serial_elements = 64 * 1024;
+constexpr int64_t serial_elements = int64_t{64} * 1024;
 
 }  // namespace
 
