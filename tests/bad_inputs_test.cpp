@@ -147,6 +147,7 @@ const BadInput bad_inputs[] = {
 
     {"y is x one element on", "it", false, HALNORM_ERROR_OVERLAP, "y", [](Arguments &a) { a.y_value.data = moved(a.x_value.data, 4); a.x_value.shape[0] = a.y_value.shape[0] = 2; }},
     {"y is x one image on", "it", false, HALNORM_ERROR_OVERLAP, "y", [](Arguments &a) { a.y_value.data = moved(a.x_value.data, 480); a.x_value.shape[0] = a.y_value.shape[0] = 3; }},
+    {"x is y one image on", "it", false, HALNORM_ERROR_OVERLAP, "y", [](Arguments &a) { a.y_value.data = a.x_value.data; a.x_value.data = moved(a.x_value.data, 480); a.x_value.shape[0] = a.y_value.shape[0] = 3; }},
     {"y is x with other strides", "it", false, HALNORM_ERROR_OVERLAP, "y", [](Arguments &a) { a.y_value.data = a.x_value.data; a.x_value.shape[0] = a.y_value.shape[0] = 2; a.y_value.strides[0] += 1; }},
     {"gamma in y", "it", false, HALNORM_ERROR_OVERLAP, "gamma", [](Arguments &a) { a.gamma = a.y_value.data; }},
     {"beta in y", "it", false, HALNORM_ERROR_OVERLAP, "beta", [](Arguments &a) { a.beta = moved(a.y_value.data, 40); }},
@@ -193,6 +194,8 @@ const BadInput bad_inputs[] = {
     {"x nearly 2^31 elements", "its", true, HALNORM_ERROR_TOO_LARGE, "x", [](Arguments &a) { // what kernels round up to vectors would overflow
         a.config_value.num_channels = 1;
         for (halnorm_tensor *t : {&a.x_value, &a.y_value}) for (int i = 0; i < 4; i++) t->shape[i] = i == 3 ? INT32_MAX : 1; }},
+    {"x beyond 2^31 elements by its rows", "its", true, HALNORM_ERROR_TOO_LARGE, "x", [](Arguments &a) { // its images alone are not
+        a.x_value.shape[0] = a.y_value.shape[0] = 2; a.x_value.strides[0] = INT32_MAX - 1024; }},
     {"x elements beyond 64 bits", "its", true, HALNORM_ERROR_TOO_LARGE, "x", [](Arguments &a) { for (int i : {0, 2, 3}) a.x_value.shape[i] = int64_t{1} << 30; }},
 
     {"workspace NULL", "its", false, HALNORM_ERROR_WORKSPACE, "workspace", [](Arguments &a) { a.workspace = nullptr; }},
