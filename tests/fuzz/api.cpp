@@ -128,6 +128,11 @@ int64_t span_of(const halnorm_tensor &t) {
     return bytes > most_bytes ? -1 : static_cast<int64_t>(bytes);
 }
 
+bool readable(const halnorm_tensor &t) {
+    return t.data != nullptr && span_of(t) > 0 &&
+           reinterpret_cast<uintptr_t>(t.data) % size_of(t.dtype) == 0;
+}
+
 int64_t odd_number(fuzz::Input &in) {
     constexpr int64_t one = 1;
     if (in.flag())
@@ -433,13 +438,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const halnorm_layout layout = a.config.layout;
     reference::Array x;
     std::vector<double> z;
-    if (asked == HALNORM_OK && a.tensor[at_x].data != nullptr && span_of(a.tensor[at_x]) > 0)
-        x = reference::read(a.tensor[at_x], layout);
+    const halnorm_tensor &tx = a.tensor[at_x], &tz = a.tensor[at_z];
+    if (asked == HALNORM_OK && readable(tx))
+        x = reference::read(tx, layout);
     const bool adds = a.function == Function::inference_add || a.function == Function::training_add;
-    if (adds && a.given[at_z] && !x.values.empty() && span_of(a.tensor[at_z]) > 0 &&
-        a.tensor[at_z].data != nullptr && a.tensor[at_z].dtype == a.tensor[at_x].dtype &&
-        a.tensor[at_z].rank == a.tensor[at_x].rank)
-        z = reference::read(a.tensor[at_z], layout).values;
+    if (adds && a.given[at_z] && !x.values.empty() && readable(tz) && tz.dtype == tx.dtype &&
+        tz.rank == tx.rank && std::equal(tx.shape, tx.shape + tx.rank, tz.shape))
+        z = reference::read(tz, layout).values;
 
     const halnorm_status status = run(a, &count);
     if (status != HALNORM_OK) {
