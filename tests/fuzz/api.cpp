@@ -261,7 +261,7 @@ void allocate(Arguments *a, fuzz::Input &in) {
         const char *const data = static_cast<const char *>(a->tensor[i].data);
         for (const std::unique_ptr<Buffer> &memory : a->memory) {
             if (data != nullptr && memory->size() > 0 && data >= memory->data() &&
-                data < memory->data() + memory->size())
+                data <= memory->data() + memory->size())
                 a->huge |= span_of(a->tensor[i]) > memory->data() + memory->size() - data;
         }
     }
