@@ -490,7 +490,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         for (size_t i = 0; i < y.size(); i++) {
             const double tolerance = 1e-3 * (1 + fabs(f.y[i]) + fabs(f.normalized[i]));
             if (!close(dtype, y[i], f.y[i], tolerance)) {
-                ADD_FAILURE() << "y[" << i << "] is " << y[i] << ", should be " << f.y[i];
+                ADD_FAILURE() << "y[" << i << "] is " << y[i] << ", should be " << f.y[i]
+                              << " where xhat is " << f.xhat[i] << ", inv_std " << f.inv_std[0]
+                              << ", epsilon " << p.epsilon << ", function "
+                              << static_cast<int>(a.function);
                 break;
             }
         }

@@ -220,6 +220,7 @@ void load_state(const std::string &path, fuzz::Input &in) {
 
 extern "C" int LLVMFuzzerInitialize(int *, char ***) {
     fuzz::start();
+    result_path();  // made before, it is destroyed after that
     atexit(remove_results);
     return 0;
 }
