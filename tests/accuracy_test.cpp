@@ -246,6 +246,21 @@ TEST_P(Accuracy, constant_channels_have_no_variance) {
     }
 }
 
+// Far values at just the places that the shift is taken from: deviations from there are a thousand
+// times as large as the channel's own, and the sums have to be made once more.
+TEST_P(Accuracy, shift_that_is_misled) {
+    Case k;
+    k.variant = GetParam();
+    k.rank = 3;
+    k.n = 1, k.c = 1, k.s = 10000;
+    Call call(k);
+    for (size_t start : {size_t{0}, call.x.size() / 2 - 4, call.x.size() - 8}) {
+        for (size_t i = 0; i < 8; i++)
+            call.x.set(start + i, 1e4);
+    }
+    call.expect_reference();
+}
+
 HALNORM_FOR_EACH_VARIANT(Accuracy);
 
 }  // namespace
