@@ -157,3 +157,44 @@ def absent(records):
         for label in record.get("wrong", {}):
             found.setdefault((label, "its result is not halnorm's, so it does not count"), []).append(record["case"])
     return found
+
+
+# Errors that differ by less are the same, and so are those of less than a hundredth of a unit.
+CLEARLY, SMALLEST = 1.1, 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Errors:
+    """Of one result, in the units of accuracy.py; None: a NaN or an infinity."""
+
+    pipeline: str
+    what: str
+    dtype: str
+    data: str
+    layout: str
+    by_label: dict  # halnorm's is among them
+
+    @property
+    def better(self):
+        """Who has a clearly smaller one than halnorm."""
+        ours = _size(self.by_label["halnorm"])
+        return [label for label, error in self.by_label.items() if CLEARLY * max(_size(error), SMALLEST) < ours]
+
+
+def _size(error):
+    return math.inf if error is None else error
+
+
+def errors(records):
+    """One for each result of each case, in the records' order. halnorm's is the largest of all processes."""
+    found = {}
+    for record in records:
+        for label, by_what in record.get("errors", {}).items():
+            for what, error in by_what.items():
+                by_label = found.setdefault((record["case"], what), {})
+                by_label[label] = max(by_label.get(label, 0), error, key=_size)
+    rows = []
+    for (name, what), by_label in found.items():
+        case = cases.from_name(name)
+        rows.append(Errors(case.pipeline, what, case.dtype, case.data, case.layout, by_label))
+    return rows

@@ -5,11 +5,12 @@ import os
 import pathlib
 
 import cases
+import datasets
 import peer
 
 DESCRIPTION = """\
-halnorm beside the libraries that could be used instead, in one run: oneDNN, PyTorch, PaddlePaddle and ONNX Runtime,
-each in a process of its own in which halnorm, the peer and the floor (the fastest of copy, streaming copy and memcpy; for a
+halnorm beside the libraries that could be used instead, in one run: oneDNN, PyTorch, PaddlePaddle, ONNX Runtime and
+TensorFlow, each in a process of its own in which halnorm, the peer and the floor (the fastest of copy, streaming copy and memcpy; for a
 backward pass of two reads and one write) take turns on the same tensors. Prints tables, and leaves them with JSON and
 pictures in build/bench/peers/. Peers are installed when they are first asked for, into a venv of their own (Python 3.11
 to 3.13; PyTorch with the CUDA libraries that it does not start without: 2.4 GB)."""
@@ -21,6 +22,8 @@ def parse(argv):
         allow_abbrev=False)
     parser.add_argument("--peers", nargs="?", const=",".join(peer.NAMES), required=True, metavar="LIST",
                         help="which ones, for example onednn,torch (default: %(const)s)")
+    parser.add_argument("--accuracy", nargs="?", const=",".join(datasets.SETS), metavar="LIST",
+                        help="errors instead of times, of all data sets or for example normal,1e6 (all: %(const)s)")
     parser.add_argument("--quick", action="store_true",
                         help="a choice of shapes with fewer rounds, a few minutes")
     parser.add_argument("--shapes", metavar="LIST", help="instead of ResNet-50, MobileNet, tabular and odd ones: "
@@ -78,13 +81,20 @@ def complete(arguments):
             f"--report: {arguments.out} should be the folder of a run, there is no records.jsonl")
     if arguments.onednn_library and not arguments.onednn_library.is_file():
         raise cases.SelectionError(f"--onednn-library: {arguments.onednn_library} should be a file")
+    jobs = cases.parse_jobs(arguments.pipelines)
+    layouts = cases.parse_names("--layouts", arguments.layouts, cases.LAYOUTS)
+    dtypes = cases.parse_names("--dtypes", arguments.dtypes, cases.DTYPES)
+    if arguments.accuracy is not None:
+        for option in ("quick", "shapes"):
+            if getattr(arguments, option):
+                raise cases.SelectionError(f"--{option}: should not be with --accuracy, whose data sets have their shapes")
+        names = cases.parse_names("--accuracy", arguments.accuracy, datasets.SETS)
+        arguments.cases = cases.select_data(names, jobs, layouts, dtypes)
+        return
     shapes = cases.QUICK_SHAPES if arguments.quick else cases.SHAPES
     if arguments.shapes is not None:
         shapes = cases.parse_shapes(arguments.shapes)
-    arguments.cases = cases.select(
-        shapes, cases.parse_jobs(arguments.pipelines),
-        cases.parse_names("--layouts", arguments.layouts, cases.LAYOUTS),
-        cases.parse_names("--dtypes", arguments.dtypes, cases.DTYPES))
+    arguments.cases = cases.select(shapes, jobs, layouts, dtypes)
 
 
 def parse_peers(text, folder):

@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+import datasets
+
 PIPELINES = ("inference", "training", "backward")
 ACTIVATIONS = ("none", "relu")
 LAYOUTS = ("NCHW", "NHWC")
@@ -35,10 +37,11 @@ class Case:
     layout: str  # NC where there is no other axis
     dtype: str
     shape: tuple  # (N, C, H, W) or (N, C), in any layout
+    data: str = ""  # of datasets.py: its errors are measured, not its time
 
     @property
     def name(self):
-        return f"{self.job}/{self.layout}/{self.dtype}/{shape_name(self.shape)}"
+        return f"{self.job}/{self.layout}/{self.dtype}/{shape_name(self.shape)}" + (f"/{self.data}" if self.data else "")
 
     @property
     def job(self):
@@ -80,8 +83,8 @@ def shape_name(shape):
 
 
 def from_name(name):
-    pipeline, activation, layout, dtype, shape = name.split("/")
-    return Case(pipeline, activation, layout, dtype, tuple(map(int, shape.split("x"))))
+    pipeline, activation, layout, dtype, shape, *data = name.split("/")
+    return Case(pipeline, activation, layout, dtype, tuple(map(int, shape.split("x"))), *data)
 
 
 def select(shapes, jobs, layouts, dtypes):
@@ -94,6 +97,15 @@ def select(shapes, jobs, layouts, dtypes):
                 for layout in layouts if len(shape) == 4 else ("NC",):
                     cases.append(Case(pipeline, activation, layout, dtype, shape))
     return sorted(cases, key=lambda case: case.bytes)
+
+
+def select_data(names, jobs, layouts, dtypes):
+    """Likewise of data sets, which have shapes of their own. What is after the normalization adds no error of note."""
+    chosen = [pipeline for pipeline, activation in jobs if activation == "none"]
+    if not chosen:
+        raise SelectionError("--pipelines: --accuracy is of those without activation, for example training/none")
+    return [Case(pipeline, "none", layout, dtype, datasets.SETS[name].shape, name)
+            for dtype in dtypes for name in names for pipeline in chosen for layout in layouts]
 
 
 def parse_shapes(text):

@@ -1,7 +1,6 @@
 #include <ctime>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "../floor.h"
 #include "native.h"
@@ -38,20 +37,15 @@ public:
         x_ = halnorm_dense_tensor(memory.x, dtype, c.rank, c.shape);
         dy_ = halnorm_dense_tensor(memory.dy, dtype, c.rank, c.shape);
         out_ = halnorm_dense_tensor(memory.out, dtype, c.rank, c.shape);
-        const size_t channels = static_cast<size_t>(config_.num_channels);
-        saved_mean_.resize(channels);
-        saved_inv_std_.resize(channels);
-        dgamma_.reset(peers_allocate(channels * sizeof(double)));
-        dbeta_.reset(peers_allocate(channels * sizeof(double)));
         gradients_.x = &x_;
         gradients_.dy = &dy_;
         gradients_.dx = &out_;
         gradients_.gamma = memory.gamma;
         gradients_.beta = memory.beta;
-        gradients_.saved_mean = saved_mean_.data();
-        gradients_.saved_inv_std = saved_inv_std_.data();
-        gradients_.dgamma = dgamma_.get();
-        gradients_.dbeta = dbeta_.get();
+        gradients_.saved_mean = memory.saved_mean;
+        gradients_.saved_inv_std = memory.saved_inv_std;
+        gradients_.dgamma = memory.dgamma;
+        gradients_.dbeta = memory.dbeta;
     }
 
     // Workspace, and for the backward pass its forward one.
@@ -98,7 +92,7 @@ private:
     const char *train() {
         return error(halnorm_forward_training(&config_, &x_, memory_.gamma, memory_.beta,
                                               memory_.moving_mean, memory_.moving_variance, &out_,
-                                              saved_mean_.data(), saved_inv_std_.data(),
+                                              memory_.saved_mean, memory_.saved_inv_std,
                                               workspace_.get(), workspace_bytes_));
     }
 
@@ -112,8 +106,7 @@ private:
     halnorm_config config_;
     halnorm_tensor x_, dy_, out_;
     halnorm_backward_args gradients_ = {};
-    std::vector<double> saved_mean_, saved_inv_std_;
-    Memory dgamma_, dbeta_, workspace_;
+    Memory workspace_;
     size_t workspace_bytes_ = 0;
 };
 

@@ -20,10 +20,12 @@ typedef struct peers_case {
     int64_t shape[HALNORM_MAX_RANK]; /* in the layout's order */
 } peers_case;
 
-/* Dense tensors like x; gamma to moving_variance have a value per channel. A backward pass reads dy
- * and writes dx into out. */
+/* Dense tensors like x; the others have a value per channel. A backward pass reads dy and writes dx
+ * into out. */
 typedef struct peers_memory {
     void *x, *dy, *out, *gamma, *beta, *moving_mean, *moving_variance;
+    double *saved_mean, *saved_inv_std;
+    void *dgamma, *dbeta;
 } peers_memory;
 
 /* Something to be timed. */

@@ -16,7 +16,8 @@ class _Case(ctypes.Structure):
 
 class _Memory(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p)
-                for name in ("x", "dy", "out", "gamma", "beta", "moving_mean", "moving_variance")]
+                for name in ("x", "dy", "out", "gamma", "beta", "moving_mean", "moving_variance", "saved_mean",
+                             "saved_inv_std", "dgamma", "dbeta")]
 
 
 class Native:
@@ -66,6 +67,10 @@ class Block:
         """As a ctypes array of bytes, which numpy and PyTorch read without a copy, while this object lives."""
         return (ctypes.c_char * self.nbytes).from_address(self.address)
 
+    def values(self, dtype):
+        """As a list of numbers."""
+        return memoryview(self.view()).cast("B").cast("d" if dtype == "float64" else "f").tolist()
+
 
 class Buffers:
     """The tensors of a case, which all contenders read and write. They live as long as this object."""
@@ -83,9 +88,13 @@ class Buffers:
         return Block(self.native, self.case.bytes)
 
     def per_channel(self, seed, low, high):
-        block = Block(self.native, self.case.bytes // self.case.count * self.case.channels)
+        block = self.results()
         self._fill(block, self.case.channels, seed, low, high)
         return block
+
+    def results(self, dtype=None):
+        """Zeroed room for a value per channel, of the case's dtype."""
+        return Block(self.native, (8 if (dtype or self.case.dtype) == "float64" else 4) * self.case.channels)
 
     def moving_statistics(self):
         """Mean and variance of their own for each contender, since training updates them."""
@@ -104,13 +113,13 @@ class Buffers:
 class NativeContender:
     """Something that C calls and times; what it uses must outlive it, and is kept here.
 
-    result() gives the block that has the call's output, in x's order of elements.
+    result() and channels() are those of timing.PythonContender.
     """
 
-    def __init__(self, native, label, handle, keep=(), result=None, note=""):
+    def __init__(self, native, label, handle, keep=(), result=None, note="", channels=dict):
         if not handle:
             raise RuntimeError(native.error())
-        self.label, self.result, self.note = label, result, note
+        self.label, self.result, self.note, self.channels = label, result, note, channels
         self._native, self._handle, self._keep = native, handle, keep
 
     def __del__(self):
@@ -130,10 +139,19 @@ def halnorm(buffers, threads):
     c_case = _Case(_ENUM["pipeline"].index(case.pipeline), _ENUM["activation"].index(case.activation),
                    1 if case.layout == "NHWC" else 0, buffers.dtype, len(case.shape), threads, shape)
     mean, variance = buffers.moving_statistics()
-    blocks = (buffers.x, buffers.dy, buffers.out, buffers.gamma, buffers.beta, mean, variance)
+    saved_mean, saved_inv_std = (buffers.results("float64") for _ in range(2))
+    dgamma, dbeta = (buffers.results() for _ in range(2))
+    blocks = (buffers.x, buffers.dy, buffers.out, buffers.gamma, buffers.beta, mean, variance, saved_mean, saved_inv_std,
+              dgamma, dbeta)
     memory = _Memory(*(block.address for block in blocks))
     handle = buffers.native.library.peers_halnorm(ctypes.byref(c_case), ctypes.byref(memory))
-    return NativeContender(buffers.native, "halnorm", handle, keep=blocks, result=lambda: buffers.out)
+
+    def channels():
+        return {"mean": saved_mean.values("float64"), "inv_std": saved_inv_std.values("float64"),
+                "dgamma": dgamma.values(case.dtype), "dbeta": dbeta.values(case.dtype)}
+
+    return NativeContender(buffers.native, "halnorm", handle, keep=blocks, result=lambda: buffers.out,
+                           channels=channels)
 
 
 def floor_sweeps(buffers):

@@ -56,6 +56,7 @@ class _BatchNormalization:
     def __init__(self, onednn, case, buffers, block=None):
         self._onednn, self._case, self._buffers = onednn, case, buffers
         self._kept = []  # memory that oneDNN's objects refer to
+        self._results = {}
         self._plain = onednn.plain_desc(case.shape, _strides(case))
         self._desc = onednn.blocked_desc(case.shape, block) if block else self._plain
         # Blocks may be padded, so that all of these are larger than x.
@@ -80,7 +81,8 @@ class _BatchNormalization:
             ctypes.cast(library.dnnl_stream_wait, ctypes.c_void_p),
             primitive, onednn.stream, len(memories), ctypes.cast(arguments, ctypes.c_void_p))
         return NativeContender(self._buffers.native, label, handle, keep=(self, arguments, memories),
-                               result=self._result, note=onednn.implementation(description))
+                               result=self._result, note=onednn.implementation(description),
+                               channels=self._channels)
 
     def _described(self):
         """The primitive's description and the memory of each of its arguments."""
@@ -105,6 +107,8 @@ class _BatchNormalization:
         onednn, buffers = self._onednn, self._buffers
         mean, variance = buffers.moving_statistics()
         self._kept += [mean, variance]
+        if self._case.pipeline == "training":
+            self._results = {"mean": mean, "variance": variance}
         channels = onednn.plain_desc((self._case.channels,), (1,))
         return {
             onednn_c.ARG_SRC: onednn.memory(self._desc, self._x.address),
@@ -123,8 +127,9 @@ class _BatchNormalization:
             if index in forward}
         memories[onednn_c.ARG_DIFF_DST] = onednn.memory(self._desc, self._dy.address)
         memories[onednn_c.ARG_DIFF_SRC] = onednn.memory(self._desc, self._out.address)
-        for index in (onednn_c.ARG_DIFF_SCALE, onednn_c.ARG_DIFF_SHIFT):
-            memories[index] = onednn.memory(channels, self._block(onednn.size(channels)).address)
+        for name, index in (("dgamma", onednn_c.ARG_DIFF_SCALE), ("dbeta", onednn_c.ARG_DIFF_SHIFT)):
+            self._results[name] = self._block(onednn.size(channels))
+            memories[index] = onednn.memory(channels, self._results[name].address)
         return memories
 
     def _block(self, nbytes):
@@ -137,6 +142,9 @@ class _BatchNormalization:
         onednn.execute(onednn.primitive(onednn.reorder(source, target)), {
             onednn_c.ARG_FROM: onednn.memory(source, source_block.address),
             onednn_c.ARG_TO: onednn.memory(target, target_block.address)})
+
+    def _channels(self):
+        return {name: block.values("float32") for name, block in self._results.items()}
 
     def _result(self):
         if self._blocked:

@@ -55,8 +55,15 @@ def _forward(case, buffers):
     def with_relu():
         return relu(plain())
 
+    def channels():  # of the operator that batch_norm calls, which drops them
+        if not training:
+            return {}
+        *_, saved_mean, saved_inv_std, _ = paddle._C_ops.batch_norm(
+            x, mean, variance, weight, bias, False, MOMENTUM, EPSILON, layout, False, False)
+        return {"mean": saved_mean.numpy(), "inv_std": saved_inv_std.numpy()}
+
     call = with_relu if case.activation == "relu" else plain
-    return call, _copied(call, case, buffers)
+    return call, _copied(call, case, buffers), channels
 
 
 def _backward(case, buffers):
@@ -68,15 +75,22 @@ def _backward(case, buffers):
         x, mean, variance, weight, bias, False, MOMENTUM, EPSILON, layout, False, True)
     activated = functional.relu(y)
 
-    def plain(g=dy):
+    def gradients(g):
         return ops.batch_norm_grad(x, weight, bias, mean, variance, saved_mean, saved_inv_std, reserve, g,
-                                   MOMENTUM, EPSILON, layout, False, False, True)[0]
+                                   MOMENTUM, EPSILON, layout, False, False, True)
+
+    def plain(g=dy):
+        return gradients(g)[0]
+
+    def channels():
+        _, dgamma, dbeta = gradients(dy)
+        return {"dgamma": dgamma.numpy(), "dbeta": dbeta.numpy()}
 
     def with_relu():
         return plain(ops.relu_grad(activated, dy))
 
     call = with_relu if case.activation == "relu" else plain
-    return call, _copied(call, case, buffers)
+    return call, _copied(call, case, buffers), channels
 
 
 def _copied(call, case, buffers):

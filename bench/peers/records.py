@@ -4,6 +4,7 @@
     {"peer": "torch", "label": "PyTorch", "version": "2.15.0"}        a peer that works here
     {"peer": "torch", "unavailable": "ImportError: ..."}              one that does not
     {"peer": "torch", "case": NAME, "nanoseconds": {...}, ...}        a measurement (worker.py)
+    {"peer": "torch", "case": NAME, "errors": {...}, "variant": ...}  errors instead of times (accuracy.py)
     {"peer": "torch", "case": NAME, "absent": "it has no ..."}        a case that it does not have
 """
 

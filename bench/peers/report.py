@@ -4,11 +4,14 @@ import dataclasses
 import json
 
 import analysis
+import cases
 import tables
 
 
 def write(records, out, complete=True):
     """Returns the text of report.md and the paths of the pictures, or the reason why there are none."""
+    if any("errors" in record for record in records.measured):
+        return _write_errors(records, out), [], "errors have none"
     rows = analysis.rows(records.measured)
     means, behind = analysis.means(rows), analysis.behind(rows)
     absences = analysis.absent(records.measured)
@@ -30,6 +33,41 @@ def write(records, out, complete=True):
     except ImportError as error:
         return text, [], str(error)
     return text, pictures.draw(rows, records, out), None
+
+
+def _write_errors(records, out):
+    rows, absences = analysis.errors(records.measured), analysis.absent(records.measured)
+    text = _errors_text(records, rows, absences)
+    (out / "report.md").write_text(text, encoding="utf-8")
+    (out / "results.json").write_text(json.dumps({
+        "runs": records.runs,
+        "peers": list(records.peers.values()),
+        "unavailable": records.unavailable,
+        "errors": [{**dataclasses.asdict(row), "better": row.better} for row in rows],
+        "absent": [{"peer": peer, "reason": reason, "cases": names} for (peer, reason), names in absences.items()],
+    }, indent=1), encoding="utf-8")
+    return text
+
+
+def _errors_text(records, rows, absences):
+    layouts = " / ".join(dict.fromkeys(row.layout for row in rows))
+    parts = ["\n".join(heading(records)),
+             f"Largest errors beside {_reference(rows)}, {layouts}; u is half an ulp at 1. gamma is in [0.5, 1.5), beta "
+             "in [-0.5, 0.5), dy in [-1, 1), uniform; epsilon 1e-5; m = 8x28x28 where nothing is said. * where a peer's "
+             f"is clearly smaller: halnorm's is more than {analysis.CLEARLY:g} of it.",
+             tables.errors(rows)]
+    better = tables.better(rows)
+    count = sum(1 for row in rows if row.better)
+    parts.append(f"A peer is better in {count} of {len(rows)}." + ("\n\n" + better if better else ""))
+    absent = tables.absent(records.unavailable, absences)
+    if absent:
+        parts.append("Absent:\n\n" + absent)
+    return "\n\n".join(parts) + "\n"
+
+
+def _reference(rows):
+    return " and ".join({"float32": "a float64 reference", "float64": "a longdouble reference"}[dtype]
+                        for dtype in cases.DTYPES if any(row.dtype == dtype for row in rows))
 
 
 def heading(records):

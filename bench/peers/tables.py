@@ -1,6 +1,7 @@
 """The tables, as Markdown that reads well in a terminal too."""
 
 import cases
+import datasets
 
 _ABSENT_SHOWN = 4
 
@@ -81,6 +82,66 @@ def behind(rows):
         lines.append([row.case.name, row.best.label, f"{ratio.median:.2f}", f"{ratio.low:.2f} to {ratio.high:.2f}",
                       f"{100 * row.share:.0f} %"])
     return _table(lines)
+
+
+# Results and the units of their errors (accuracy.py).
+RESULTS = {
+    ("training", "y"): "y of training, in u (1 + |y|)",
+    ("training", "mean"): "Mean of the batch as it is saved, in u (|mean| + sqrt(v)), v = variance + epsilon",
+    ("training", "v"): "Variance of the batch as it is saved: v, in u v",
+    ("inference", "y"): "y of inference, in u (1 + |y|)",
+    ("backward", "dx"): "dx, in u (|a g| + |a xhat dgamma / m| + |a dbeta / m|), a = gamma / sqrt(v)",
+    ("backward", "dgamma"): "dgamma, in u sum(|g| (1 + |xhat|))",
+    ("backward", "dbeta"): "dbeta, in u sum(|g|)",
+}
+
+
+def errors(rows):
+    """For each result, data sets by contenders; a cell has all layouts. * where a peer is better than halnorm."""
+    labels = ["halnorm", *sorted({label for row in rows for label in row.by_label} - {"halnorm"}, key=str.lower)]
+    parts = []
+    for dtype in cases.DTYPES:
+        for (pipeline, what), title in RESULTS.items():
+            chosen = [row for row in rows if (row.dtype, row.pipeline, row.what) == (dtype, pipeline, what)]
+            if not chosen:
+                continue
+            shown = [label for label in labels if any(label in row.by_label for row in chosen)]
+            lines = [["x", *shown]]
+            for data in datasets.SETS:
+                layouts = [row for row in chosen if row.data == data]
+                if layouts:
+                    lines.append([datasets.SETS[data].text, *(_errors(layouts, label) for label in shown)])
+            parts.append(f"{title}{'' if dtype == 'float32' else ', ' + dtype}:\n\n{_table(lines)}")
+    return "\n\n".join(parts)
+
+
+def _errors(layouts, label):
+    if not any(label in row.by_label for row in layouts):
+        return ""
+    return " / ".join(_error(row.by_label[label]) + ("*" if label == "halnorm" and row.better else "")
+                      if label in row.by_label else "-" for row in layouts)
+
+
+def _error(error):
+    if error is None:
+        return "NaN"
+    return "0" if error == 0 else "< 0.01" if error < 0.01 else f"{error:.2g}" if error < 9.95 else _rounded(error)
+
+
+def _rounded(error):
+    return f"{error:.0f}" if error < 9999.5 else f"{error:.0e}".replace("e+0", "e").replace("e+", "e")
+
+
+def better(rows):
+    """Where a peer is better than halnorm."""
+    lines = [["result", "x", "layout", "halnorm", "better"]]
+    for row in rows:
+        if row.better:
+            lines.append([
+                f"{row.pipeline}, {row.what}" + ("" if row.dtype == "float32" else f", {row.dtype}"),
+                datasets.SETS[row.data].text, row.layout, _error(row.by_label["halnorm"]),
+                ", ".join(f"{label} {_error(row.by_label[label])}" for label in row.better)])
+    return _table(lines) if len(lines) > 1 else ""
 
 
 def absent(unavailable, absences):

@@ -10,13 +10,14 @@ WARM_UP_BELOW = 8e-3
 class PythonContender:
     """A call from Python. Its overhead is the peer's: it is what a user of the peer pays.
 
-    result() gives the block that has the call's output, in x's order of elements.
+    result() gives the block that has the call's output, in x's order of elements; channels() what a call in training or
+    backwards gives beside (peer.py).
     """
 
     note = ""
 
-    def __init__(self, label, call, result):
-        self.label, self._call, self.result = label, call, result
+    def __init__(self, label, call, result, channels=dict):
+        self.label, self._call, self.result, self.channels = label, call, result, channels
 
     def seconds(self, calls, cpu_time):
         clock = time.process_time_ns if cpu_time else time.perf_counter_ns
