@@ -23,7 +23,7 @@ class Refused(unittest.TestCase):
 
     def test_each_names_the_argument_what_it_was_and_what_it_should_have_been(self):
         for argv, message in (
-                (["nobody"], "--peers: 'nobody' should be one of onednn, torch, paddle, onnxruntime"),
+                (["nobody"], "--peers: 'nobody' should be one of onednn, torch, paddle, onnxruntime, tensorflow"),
                 (["--shapes", "8x64x56"], "--shapes: '8x64x56' should be NxCxHxW or NxC"),
                 (["--shapes", "8x64,0x10"], "--shapes: '0x10' should be"),
                 (["--shapes", ""], "--shapes: '' should be"),
@@ -40,6 +40,10 @@ class Refused(unittest.TestCase):
                 (["--report", "--out", "/nowhere"], "--report: /nowhere should be the folder of a run"),
                 (["--onednn-library", "/nowhere"], "--onednn-library: /nowhere should be a file"),
                 (["--peer-folder", "/nowhere"], "--peer-folder: /nowhere should hold files peer_NAME.py"),
+                (["--accuracy=large"], "--accuracy: 'large' should be one of normal, 1e2, 1e4, 1e6, outlier, constant"),
+                (["--accuracy", "--shapes", "64x10"], "--shapes: should not be with --accuracy"),
+                (["--accuracy", "--quick"], "--quick: should not be with --accuracy"),
+                (["--accuracy", "--pipelines", "training/relu"], "--pipelines: --accuracy is of those without activation"),
                 (["--nonsense"], "--nonsense")):
             with self.subTest(argv):
                 self.assertIn(message, self.refused(*argv))
@@ -51,7 +55,7 @@ class Selected(unittest.TestCase):
 
     def test_everything(self):
         chosen = self.selected()
-        self.assertEqual(chosen.peers, ("onednn", "torch", "paddle", "onnxruntime"))
+        self.assertEqual(chosen.peers, ("onednn", "torch", "paddle", "onnxruntime", "tensorflow"))
         # 31 shapes of rank 4 in two layouts and two of rank 2, in six jobs
         self.assertEqual(len(chosen.cases), 6 * (2 * 31 + 2))
         self.assertEqual(len(set(chosen.cases)), len(chosen.cases))
@@ -72,8 +76,15 @@ class Selected(unittest.TestCase):
         self.assertEqual({case.size for case in chosen.cases}, set(cases.SIZES))
         self.assertLess(len(chosen.cases), len(self.selected().cases) / 2)
 
+    def test_data_sets(self):
+        chosen = self.selected("--accuracy=wide,normal", "--pipelines", "training", "--layouts", "NHWC")
+        self.assertEqual([case.name for case in chosen.cases], [
+            "training/none/NHWC/float32/8x16x112x112/wide", "training/none/NHWC/float32/8x32x28x28/normal"])
+        everything = self.selected("--accuracy", "--dtypes", "float32,float64").cases
+        self.assertEqual(len(set(everything)), 9 * 3 * 2 * 2)
+
     def test_names_are_read_back(self):
-        for case in self.selected("--dtypes", "float32,float64").cases:
+        for case in (self.selected("--dtypes", "float32,float64").cases + self.selected("--accuracy").cases):
             self.assertEqual(cases.from_name(case.name), case)
 
     def test_memory_order(self):
@@ -88,7 +99,7 @@ class Requirements(unittest.TestCase):
     def test_each_peer_has_a_section_in_which_every_package_has_a_hash(self):
         text = (HERE.parents[1] / "cmake" / "requirements-peers.txt").read_text(encoding="utf-8")
         sections = install.sections(text)
-        self.assertEqual(set(sections), {"onednn", "torch", "paddle", "onnxruntime"})
+        self.assertEqual(set(sections), {"onednn", "torch", "paddle", "onnxruntime", "tensorflow"})
         for peer, (lines, _) in sections.items():
             packages = [line for line in lines.splitlines() if "==" in line]
             self.assertTrue(packages, peer)
