@@ -1,4 +1,4 @@
-"""Errors beside a reference in wider numbers: float64 for float32, longdouble for float64; two passes, no thought of speed.
+"""Errors beside a reference in wider numbers, float64 for float32 and longdouble for float64, by two passes.
 
 Every error is in units of what rounding may cost there, with u = 2^-24 (float64: 2^-53), and the largest one counts:
 

@@ -10,8 +10,8 @@ import peer
 
 DESCRIPTION = """\
 halnorm beside the libraries that could be used instead, in one run: oneDNN, PyTorch, PaddlePaddle, ONNX Runtime and
-TensorFlow, each in a process of its own in which halnorm, the peer and the floor (the fastest of copy, streaming copy and memcpy; for a
-backward pass of two reads and one write) take turns on the same tensors. Prints tables, and leaves them with JSON and
+TensorFlow, each in a process of its own in which halnorm, the peer and the floor (the fastest of copy, streaming copy
+and memcpy; for a backward pass of two reads and one write) take turns on the same tensors. Prints tables, and leaves them with JSON and
 pictures in build/bench/peers/. Peers are installed when they are first asked for, into a venv of their own (Python 3.11
 to 3.13; PyTorch with the CUDA libraries that it does not start without: 2.4 GB)."""
 
@@ -87,7 +87,7 @@ def complete(arguments):
     if arguments.accuracy is not None:
         for option in ("quick", "shapes"):
             if getattr(arguments, option):
-                raise cases.SelectionError(f"--{option}: should not be with --accuracy, whose data sets have their shapes")
+                raise cases.SelectionError(f"--{option}: should not be with --accuracy, whose data have their shapes")
         names = cases.parse_names("--accuracy", arguments.accuracy, datasets.SETS)
         arguments.cases = cases.select_data(names, jobs, layouts, dtypes)
         return

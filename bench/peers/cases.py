@@ -41,7 +41,8 @@ class Case:
 
     @property
     def name(self):
-        return f"{self.job}/{self.layout}/{self.dtype}/{shape_name(self.shape)}" + (f"/{self.data}" if self.data else "")
+        data = f"/{self.data}" if self.data else ""
+        return f"{self.job}/{self.layout}/{self.dtype}/{shape_name(self.shape)}{data}"
 
     @property
     def job(self):

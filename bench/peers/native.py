@@ -141,8 +141,8 @@ def halnorm(buffers, threads):
     mean, variance = buffers.moving_statistics()
     saved_mean, saved_inv_std = (buffers.results("float64") for _ in range(2))
     dgamma, dbeta = (buffers.results() for _ in range(2))
-    blocks = (buffers.x, buffers.dy, buffers.out, buffers.gamma, buffers.beta, mean, variance, saved_mean, saved_inv_std,
-              dgamma, dbeta)
+    blocks = (buffers.x, buffers.dy, buffers.out, buffers.gamma, buffers.beta, mean, variance,
+              saved_mean, saved_inv_std, dgamma, dbeta)
     memory = _Memory(*(block.address for block in blocks))
     handle = buffers.native.library.peers_halnorm(ctypes.byref(c_case), ctypes.byref(memory))
 

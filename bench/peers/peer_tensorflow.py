@@ -1,5 +1,5 @@
-"""TensorFlow, eagerly: the operators that Keras's layer calls. They take tensors of TensorFlow's own, so that x is copied
-once, and allocate what they return."""
+"""TensorFlow, eagerly: the operators that Keras's layer calls. They take tensors of TensorFlow's own, into which x is
+copied once, and allocate what they return."""
 
 import os
 

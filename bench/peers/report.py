@@ -52,9 +52,10 @@ def _write_errors(records, out):
 def _errors_text(records, rows, absences):
     layouts = " / ".join(dict.fromkeys(row.layout for row in rows))
     parts = ["\n".join(heading(records)),
-             f"Largest errors beside {_reference(rows)}, {layouts}; u is half an ulp at 1. gamma is in [0.5, 1.5), beta "
-             "in [-0.5, 0.5), dy in [-1, 1), uniform; epsilon 1e-5; m = 8x28x28 where nothing is said. * where a peer's "
-             f"is clearly smaller: halnorm's is more than {analysis.CLEARLY:g} of it.",
+             f"Largest errors beside {_reference(rows)}, {layouts}; u is half an ulp at 1. gamma is in [0.5, 1.5), "
+             "beta in [-0.5, 0.5), dy in [-1, 1), uniform; epsilon 1e-5; m = 8x28x28 where nothing is said. * where a "
+             f"peer's is clearly smaller: halnorm's is more than {analysis.CLEARLY:g} of it, and above "
+             f"{analysis.SMALLEST:g}.",
              tables.errors(rows)]
     better = tables.better(rows)
     count = sum(1 for row in rows if row.better)

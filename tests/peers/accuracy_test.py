@@ -27,8 +27,8 @@ class Run(unittest.TestCase):
         """The rows of results.json and the report."""
         with tempfile.TemporaryDirectory() as out:
             done = subprocess.run(
-                [sys.executable, "-B", str(BENCH), "--peers", peers, "--peer-folder", str(HERE / "made_up"), "--library",
-                 os.environ["HALNORM_PEERS_LIBRARY"], "--out", out, *arguments],
+                [sys.executable, "-B", str(BENCH), "--peers", peers, "--peer-folder", str(HERE / "made_up"),
+                 "--library", os.environ["HALNORM_PEERS_LIBRARY"], "--out", out, *arguments],
                 env=dict(os.environ, HALNORM_ERRORS=wrong), capture_output=True, text=True)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             text = pathlib.Path(out, "results.json").read_text(encoding="utf-8")
