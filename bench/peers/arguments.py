@@ -11,9 +11,9 @@ import peer
 DESCRIPTION = """\
 halnorm beside the libraries that could be used instead, in one run: oneDNN, PyTorch, PaddlePaddle, ONNX Runtime and
 TensorFlow, each in a process of its own in which halnorm, the peer and the floor (the fastest of copy, streaming copy
-and memcpy; for a backward pass of two reads and one write) take turns on the same tensors. Prints tables, and leaves them with JSON and
-pictures in build/bench/peers/. Peers are installed when they are first asked for, into a venv of their own (Python 3.11
-to 3.13; PyTorch with the CUDA libraries that it does not start without: 2.4 GB)."""
+and memcpy; for a backward pass of two reads and one write) take turns on the same tensors. Prints tables, and leaves
+them with JSON and pictures in build/bench/peers/. Peers are installed when they are first asked for, into a venv of
+their own (Python 3.11 to 3.13; PyTorch with the CUDA libraries that it does not start without: 2.4 GB)."""
 
 
 def parse(argv):

@@ -50,10 +50,12 @@ class Run(unittest.TestCase):
             self.assertAlmostEqual(row["by_label"]["Exact"], abs(wrong[row["what"]]), delta=1.001, msg=str(row))
 
     def test_halnorm_is_measured_beside_it(self):
-        rows, text = self.errors("exact", "--accuracy=1e6,constant", "--pipelines", "training,inference")
+        rows, text = self.errors("exact", "--accuracy=1e6,constant")
+        # docs/numerics.md: a few u; v by the addends of an accumulator, 16 of d * d; dx where its terms are next to
+        # nothing by sum(g) / m, and not bounded in its own unit.
+        bounds = {"y": 4, "mean": 4, "v": 32, "dgamma": 4, "dbeta": 4, "dx": float("inf")}
         for row in rows:
-            # Bounds of docs/numerics.md: y a few u, statistics few addends per accumulator.
-            self.assertLess(row["by_label"]["halnorm"], 4 if row["what"] != "v" else 32, row)
+            self.assertLess(row["by_label"]["halnorm"], bounds[row["what"]], row)
             if row["data"] == "constant" and row["what"] == "y":
                 self.assertEqual(row["by_label"]["halnorm"], 0, "y is not beta")
         self.assertIn("1e6 + N(0, 1)", text)
