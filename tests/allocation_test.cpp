@@ -19,7 +19,7 @@ std::atomic<int64_t> locks{0};
 
 constexpr bool counting = test::counts_allocations;
 
-#if !HALNORM_OWN_MALLOC
+#if !HALNORM_INSTRUMENTED
 extern "C" {
 int pthread_mutex_lock(pthread_mutex_t *mutex) noexcept {
     using Lock = int (*)(pthread_mutex_t *);

@@ -29,7 +29,7 @@ bool end_fault() {
 
 }  // namespace test
 
-#if !HALNORM_OWN_MALLOC
+#if !HALNORM_INSTRUMENTED
 namespace {
 
 bool refused() {

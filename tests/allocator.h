@@ -6,7 +6,7 @@
 
 namespace test {
 
-#if HALNORM_OWN_MALLOC  // tests/CMakeLists.txt: a sanitizer has put itself there already
+#if HALNORM_INSTRUMENTED  // tests/CMakeLists.txt: a sanitizer has put itself there already
 constexpr bool counts_allocations = false;
 #else
 constexpr bool counts_allocations = true;

@@ -223,7 +223,7 @@ TEST(LayerWorkspace, GrowsAlignedAndNeverShrinks) {
     }
     const void *data = workspace.data();
     EXPECT_EQ(workspace.reserve(SIZE_MAX).code, HALNORM_ERROR_WORKSPACE);
-#if !HALNORM_OWN_MALLOC  // a sanitizer's may end the program instead
+#if !HALNORM_INSTRUMENTED  // a sanitizer's may end the program instead
     const volatile size_t too_much =
         SIZE_MAX / 2 - 1;  // volatile: the compiler would see that it is
     EXPECT_EQ(workspace.reserve(too_much).code, HALNORM_ERROR_WORKSPACE);

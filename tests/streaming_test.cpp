@@ -51,6 +51,18 @@ protected:
         }
     }
 
+    // A sanitizer's checks stand between some products and the sums that they are fused with
+    // otherwise, in each kernel at other places: there results are only as near as all must be.
+    template<typename AnyCall, typename AnyCase>
+    static void expect_bits(const AnyCase &k, const std::vector<unsigned char> &bits) {
+#if HALNORM_INSTRUMENTED
+        static_cast<void>(bits);
+        AnyCall(k).expect_reference();
+#else
+        EXPECT_TRUE(bits_of<AnyCall>(k) == bits) << k.describe();
+#endif
+    }
+
     // Ordinary and streaming stores, wherever the tensors end.
     template<typename AnyCall, typename AnyCase>
     void expect_same_bits(AnyCase k) {
@@ -59,12 +71,12 @@ protected:
         k.stores = HALNORM_STORES_STREAMING;
         for (Guard guard : {Guard::before, Guard::after}) {
             k.placement.guard = guard;
-            EXPECT_TRUE(bits_of<AnyCall>(k) == ordinary) << k.describe();
+            expect_bits<AnyCall>(k, ordinary);
         }
         k.threads = 3;
-        EXPECT_TRUE(bits_of<AnyCall>(k) == ordinary) << k.describe();
+        expect_bits<AnyCall>(k, ordinary);
         k.placement.offset = 1;  // no multiple of a cache line
-        EXPECT_TRUE(bits_of<AnyCall>(k) == ordinary) << k.describe();
+        expect_bits<AnyCall>(k, ordinary);
     }
 };
 
