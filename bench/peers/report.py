@@ -92,7 +92,7 @@ def _text(records, rows, means, behind, absences):
                  "interval).\n\n" + tables.shapes(rows))
     calls = tables.calls(rows)
     if calls:
-        parts.append("Microseconds of a call for 64x10 (PyTorch, PaddlePaddle and ONNX Runtime are called from Python)."
+        parts.append("Microseconds of a call for 64x10 (all but oneDNN are called from Python)."
                      "\n\n" + calls)
     count = sum(1 for row in rows if row.best)
     parts.append(f"Behind their best peer by more than the {100 * analysis.LEVEL:.0f} % interval: "
