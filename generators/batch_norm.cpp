@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <limits>
 #include <vector>
 
 namespace halnorm {
@@ -80,7 +81,9 @@ Tuple coefficients_of(const Expr &mean, const Expr &inv_std, const Expr &gamma, 
 // halve, is first made a normal one.
 Expr inverse_square_root(const Expr &v) {
     const Expr magic = Halide::Internal::make_const(Halide::UInt(64), 0x5fe6eb50c7b537a9);
-    const Expr subnormal = strict_float(v < Expr(std::numeric_limits<double>::min()));
+    // By its bits: a limit of double is written into C and OpenCL by way of float, which has none.
+    const Expr limit = Halide::Internal::make_const(Halide::UInt(64), uint64_t{1} << 52);
+    const Expr subnormal = Halide::reinterpret<uint64_t>(v) < limit;
     const Expr w = v * select(subnormal, Expr(0x1p+108), Expr(1.0));
     Expr y = Halide::reinterpret<double>(magic - (Halide::reinterpret<uint64_t>(w) >> 1));
     const Expr half = Expr(0.5) * w;

@@ -5,8 +5,8 @@
 # that the right variant is chosen and that none of its instructions is missing: they run what depends on that alone.
 set(halnorm_model_core FirstUse.*:Variants.*:CpuFeatures.*:*WorkedCases.*:*Edges.*:State.*:ControlWord.*)
 set(halnorm_core ${halnorm_model_core}:Reference.*:BackwardReference.*:*Initializer*:Names.*)
-set(halnorm_emulated_suites Grid Accuracy SpecialValues SpecialPlaces Activations GuardPages GridBackward Gradients
-  Parts EdgesBackward ActivationDerivatives)
+set(halnorm_emulated_suites Grid Accuracy SpecialValues GuardPages GridBackward EdgesBackward)
+set(halnorm_slowly_emulated_suites SpecialPlaces Activations Gradients Parts ActivationDerivatives)
 
 # halnorm_emulated_tests(NAME BUILD_DIR EXPECTED EMULATOR...): runs BUILD_DIR's halnorm_tests in the emulator, and demands
 # that the variant EXPECTED is chosen.
@@ -14,9 +14,13 @@ function(halnorm_emulated_tests NAME BUILD_DIR EXPECTED)
   set(run ${ARGN} ${BUILD_DIR}/tests/halnorm_tests --reduced)
   halnorm_test(${NAME}.core
     COMMAND ${run} --expect-chosen=${EXPECTED} --gtest_filter=${halnorm_core} LABELS emulated)
-  foreach(suite IN LISTS halnorm_emulated_suites)
+  foreach(suite IN LISTS halnorm_emulated_suites halnorm_slowly_emulated_suites)
     string(TOLOWER ${suite} entry)
-    halnorm_test(${NAME}.${entry} COMMAND ${run} --gtest_filter=${suite}.* LABELS emulated)
+    set(labels emulated)
+    if(suite IN_LIST halnorm_slowly_emulated_suites)
+      list(APPEND labels slow)
+    endif()
+    halnorm_test(${NAME}.${entry} COMMAND ${run} --gtest_filter=${suite}.* LABELS ${labels})
   endforeach()
 endfunction()
 
@@ -109,5 +113,5 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
   halnorm_x86_model(amd_avx2 x86_avx2 EPYC)
   halnorm_x86_model(all_that_qemu_knows x86_avx2 max)
   # A vendor that glibc has heard of: with others Debian 12's refuses to start any program in qemu.
-  halnorm_x86_model(unexpected_vendor_and_family x86_avx2 Haswell,vendor=CentaurHauls,family=99,model=99 GRID)
+  halnorm_x86_model(unexpected_vendor_and_family x86_avx2 Haswell,vendor=CentaurHauls,family=99,model=99 SLOW_GRID)
 endif()

@@ -2,5 +2,6 @@
 # preset fuzz, whose compiler is another than this build's.
 set(HALNORM_FUZZ_BUILD "" CACHE PATH "Build folder of the fuzzers (preset fuzz)")
 foreach(target api backward dispatch files forward)
-  halnorm_test(fuzz.${target} COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/replay.sh "${HALNORM_FUZZ_BUILD}" ${target})
+  halnorm_test(fuzz.${target} LABELS slow
+    COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/replay.sh "${HALNORM_FUZZ_BUILD}" ${target})
 endforeach()
