@@ -23,8 +23,7 @@ STREAMING = "^streaming"
 FAULTS = [
     # --- state ---
     Fault("damaged_file_is_believed", "state/safetensors_header.cpp",
-          "offsets[0] > offsets[1] || offsets[1] - offsets[0] != bytes",
-          "offsets[0] > offsets[1]", "^(state|program.damaged_files)$"),
+          "at[0] > at[1] || at[1] - at[0] != bytes", "at[0] > at[1]", "^(state|program.damaged_files)$"),
     Fault("gap_in_file_is_believed", "state/safetensors_header.cpp",
           "if (entry.begin != expected) {", "if (entry.begin < expected) {", "^(state|program.damaged_files)$"),
     # --- runtime: what this machine can run ---
@@ -45,7 +44,7 @@ FAULTS = [
     Fault("strides_that_overlap_by_one", "runtime/tensor.cpp",
           "if (t.strides[i] <= last) {", "if (t.strides[i] < last) {", ERRORS),
     Fault("offsets_beyond_32_bits", "runtime/tensor.cpp",
-          "(t.shape[i] - 1) * t.strides[i] > max_offset - last", "(t.shape[i] - 1) * t.strides[i] > max_offset", ERRORS),
+          "t.shape[i] * t.strides[i] > max_reach - last", "t.shape[i] * t.strides[i] > max_reach", ERRORS),
     Fault("gaps_are_ignored", "runtime/tensor.cpp",
           "if (stride_of(operands[k], outer) != stride_of(operands[k], inner) * inner.extent)",
           "if (stride_of(operands[k], outer) < stride_of(operands[k], inner) * inner.extent)", FORWARD),
