@@ -5,8 +5,8 @@
 # that the right variant is chosen and that none of its instructions is missing: they run what depends on that alone.
 set(halnorm_model_core FirstUse.*:Variants.*:CpuFeatures.*:*WorkedCases.*:*Edges.*:State.*:ControlWord.*)
 set(halnorm_core ${halnorm_model_core}:Reference.*:BackwardReference.*:*Initializer*:Names.*)
-set(halnorm_emulated_suites Grid Accuracy SpecialValues GuardPages GridBackward EdgesBackward)
-set(halnorm_slowly_emulated_suites SpecialPlaces Activations Gradients Parts ActivationDerivatives)
+set(halnorm_emulated_suites Grid SpecialValues GuardPages GridBackward EdgesBackward)
+set(halnorm_slowly_emulated_suites Accuracy SpecialPlaces Activations Gradients Parts ActivationDerivatives)
 
 # halnorm_emulated_tests(NAME BUILD_DIR EXPECTED EMULATOR...): runs BUILD_DIR's halnorm_tests in the emulator, and demands
 # that the variant EXPECTED is chosen.

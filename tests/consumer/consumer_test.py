@@ -142,7 +142,8 @@ class WithoutThreads(unittest.TestCase):
         shutil.rmtree(SCRATCH, ignore_errors=True)
         configure(HERE.parents[1], SCRATCH / "build", "-DCMAKE_BUILD_TYPE=Release", "-DHALNORM_THREADS=OFF",
                   "-DHALNORM_STREAMING=OFF", "-DHALNORM_VARIANTS=x86_avx2",
-                  f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}")
+                  f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}",
+                  f"-DHALNORM_KERNELS_DIR={BUILD / 'kernels'}")
         run(CMAKE, "--build", SCRATCH / "build", "--target", "halnorm", "--parallel",
             os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(len(os.sched_getaffinity(0)))))
         run(CMAKE, "--install", SCRATCH / "build", "--prefix", SCRATCH / "installed", "--component", "library")
