@@ -338,6 +338,15 @@ void Call::expect_statistics() {
                  [&](size_t c) { return s.m2[c] * variance_relative(settings.dtype, m); });
 }
 
+std::vector<unsigned char> Call::bits() {
+    std::vector<unsigned char> all;
+    for (const Tensor *t : {&y(), &moving_mean, &moving_variance, &saved_mean, &saved_inv_std}) {
+        const std::vector<unsigned char> bits = t->bits();
+        all.insert(all.end(), bits.begin(), bits.end());
+    }
+    return all;
+}
+
 void Call::expect_untouched() {
     const bool training = settings.pipeline == Pipeline::training;
     if (!settings.in_place) {

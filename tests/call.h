@@ -111,6 +111,8 @@ public:
     // saved statistics, and that nothing else was written.
     void expect_reference();
 
+    std::vector<unsigned char> bits();  // of all results
+
     // What the comparison needs and the call may overwrite. expect_reference does it, and a call in
     // parts that is run alone needs it.
     void remember();

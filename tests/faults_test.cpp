@@ -25,6 +25,7 @@
 #include "halnorm/model_average.hpp"
 #include "halnorm/state.hpp"
 #include "layers.h"
+#include "split_training.h"
 #include "variants.h"
 
 namespace {
@@ -623,30 +624,6 @@ TEST_F(Killed, at_any_time) {
 
 // ---- Threads and processes ----
 
-// Training of enough elements to be split; all bits of the results, or nothing after an error.
-std::vector<float> train(int32_t threads) {
-    const int64_t n = 4, c = 33, s = 529;
-    std::vector<float> all(n * c * s), x = all, mean(c, 0), variance(c, 1);
-    for (size_t i = 0; i < x.size(); i++)
-        x[i] = static_cast<float>(i * 2654435761u % 1000) / 100;
-    const int64_t shape[] = {n, c, s};
-    const halnorm_tensor in = halnorm_dense_tensor(x.data(), HALNORM_FLOAT32, 3, shape),
-                         out = halnorm_dense_tensor(all.data(), HALNORM_FLOAT32, 3, shape);
-    halnorm_config config = halnorm_default_config(c);
-    config.threads = threads;
-    size_t bytes = 0;
-    if (halnorm_forward_training_workspace(&config, &in, &bytes) != HALNORM_OK)
-        return {};
-    halnorm::Workspace workspace;
-    if (!workspace.reserve(bytes).ok() ||
-        halnorm_forward_training(&config, &in, nullptr, nullptr, mean.data(), variance.data(), &out,
-                                 nullptr, nullptr, workspace.data(), bytes) != HALNORM_OK)
-        return {};
-    all.insert(all.end(), mean.begin(), mean.end());
-    all.insert(all.end(), variance.begin(), variance.end());
-    return all;
-}
-
 // The exit status of a child that runs body(); one that hangs is ended by SIGALRM.
 template<typename Body>
 int exit_of_child(Body body) {
@@ -663,7 +640,7 @@ int exit_of_child(Body body) {
 
 // Of a pool that grows thread by thread: a child has none of its parent's.
 TEST(NoThreads, as_many_as_there_are) {
-    const std::vector<float> expected = train(1);
+    const std::vector<char> expected = train(1);
     ASSERT_FALSE(expected.empty());
     const auto created = [&] {
         bool reached = false;
@@ -691,7 +668,7 @@ TEST(NoThreads, as_many_as_there_are) {
 
 // The system's own limit; it does not hold for root.
 TEST(NoThreads, of_a_user_who_may_have_none) {
-    const std::vector<float> expected = train(1);
+    const std::vector<char> expected = train(1);
     const int status = exit_of_child([&] {
         struct rlimit none = {0, 0};
         if (setrlimit(RLIMIT_NPROC, &none) != 0 || (geteuid() == 0 && setuid(65534) != 0))
@@ -709,7 +686,7 @@ TEST(NoThreads, of_a_user_who_may_have_none) {
 TEST(NoThreads, for_lack_of_memory) {
     if (!counts_allocations)
         GTEST_SKIP() << "a sanitizer has its own malloc";
-    const std::vector<float> expected = train(1);
+    const std::vector<char> expected = train(1);
     for (int64_t k = 1; k < 30; k++) {
         EXPECT_EQ(exit_of_child([&] {
                       const int64_t n = 4, c = 33, s = 529, shape[] = {n, c, s};
@@ -742,7 +719,7 @@ TEST(NoThreads, for_lack_of_memory) {
 }
 
 TEST(Fork, after_the_pool_was_used) {
-    const std::vector<float> expected = train(1);
+    const std::vector<char> expected = train(1);
     EXPECT_TRUE(train(3) == expected);
     for (int i = 0; i < 5; i++) {
         EXPECT_EQ(exit_of_child([&] {
@@ -758,7 +735,7 @@ TEST(Fork, after_the_pool_was_used) {
 
 // Locks are then in whatever state they were, and the other thread is not in the child.
 TEST(Fork, while_another_thread_is_in_a_call) {
-    const std::vector<float> expected = train(1);
+    const std::vector<char> expected = train(1);
     std::atomic<bool> enough{false};
     std::atomic<int> different{0}, calls{0};
     std::thread other([&] {

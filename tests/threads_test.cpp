@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "at_once.h"
 #include "backward_call.h"
 #include "call.h"
 #include "executors.h"
@@ -22,25 +23,6 @@ using namespace test;
 using halnorm::BatchNorm;
 using halnorm::BatchNormOptions;
 using halnorm::Status;
-
-constexpr int threads_at_once = 8;
-
-// body(t) on so many threads, which all start when the last of them is there.
-template<typename Body>
-void at_once(Body body) {
-    std::atomic<int> missing{threads_at_once};
-    std::vector<std::thread> threads;
-    for (int t = 0; t < threads_at_once; t++) {
-        threads.emplace_back([&, t] {
-            missing--;
-            while (missing > 0)
-                std::this_thread::yield();
-            body(t);
-        });
-    }
-    for (std::thread &thread : threads)
-        thread.join();
-}
 
 // Runs the tasks in an order of its own that differs from call to call, some on a second thread.
 class ShuffledExecutor {
@@ -181,20 +163,11 @@ private:
     const std::string name_ = GetParam();
 };
 
-std::vector<unsigned char> bits_of(Call &call) {
-    EXPECT_EQ(call.run(), HALNORM_OK) << halnorm_last_error();
-    EXPECT_EQ(halnorm_last_variant(), call.settings.variant);
-    std::vector<unsigned char> all;
-    for (const Tensor *t : {&call.y(), &call.moving_mean, &call.moving_variance, &call.saved_mean,
-                            &call.saved_inv_std}) {
-        const std::vector<unsigned char> bits = t->bits();
-        all.insert(all.end(), bits.begin(), bits.end());
-    }
-    return all;
-}
 std::vector<unsigned char> bits_of(const Case &k) {
     Call call(k);
-    return bits_of(call);
+    EXPECT_EQ(call.run(), HALNORM_OK) << halnorm_last_error();
+    EXPECT_EQ(halnorm_last_variant(), k.variant);
+    return call.bits();
 }
 std::vector<unsigned char> bits_of(const BackwardCase &k) {
     BackwardCall call(k);
