@@ -78,7 +78,12 @@ halnorm_status activation_scalars(const halnorm_config &config, ActivationScalar
         scalars->lower = 0, scalars->upper = 6;
         break;
     case HALNORM_ACT_HARDSIGMOID:
-        scalars->prescale = alpha, scalars->preshift = 0.5, scalars->lower = 0, scalars->upper = 1;
+        // 0.5 everywhere, of infinite v too, of which a product with 0 would make NaN.
+        if (alpha == 0)
+            scalars->lower = scalars->upper = 0.5;
+        else
+            scalars->prescale = alpha, scalars->preshift = 0.5, scalars->lower = 0,
+            scalars->upper = 1;
         break;
     default:
         break;

@@ -64,7 +64,7 @@ GradientScalars gradient_of_dy() {
 
 GradientScalars gradient_scalars(const ActivationScalars &a, bool of_y) {
     GradientScalars g = gradient_of_dy();
-    g.slope = a.prescale;
+    g.slope = a.lower == a.upper ? 0 : a.prescale;
     switch (static_cast<ActivationForm>(a.form)) {
     case ActivationForm::clamp:
         g.lower = isinf(a.lower) ? none : a.lower;

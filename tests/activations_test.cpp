@@ -137,7 +137,7 @@ TEST_P(Activations, of_subnormals) {
     if (flushes_subnormals(GetParam()))
         GTEST_SKIP() << GetParam() << " flushes subnormals to zero";
     for_each_setting([](const Case &s) {
-        const double smallest = s.dtype == HALNORM_FLOAT32 ? 0x1p-149 : 0x1p-1074;
+        const double smallest = least_subnormal(s.dtype);
         const double normal = s.dtype == HALNORM_FLOAT32 ? static_cast<double>(FLT_MIN) : DBL_MIN;
         const std::vector<double> y =
             apply(s, {normal / 2, -normal / 2, normal / 1024, smallest, -smallest});
@@ -158,10 +158,12 @@ TEST_P(Activations, with_other_alphas) {
         const bool has_alpha = s.activation == HALNORM_ACT_LEAKY_RELU ||
                                s.activation == HALNORM_ACT_ELU ||
                                s.activation == HALNORM_ACT_HARDSIGMOID;
+        std::vector<double> values = corners(s.dtype);
+        values.insert(values.end(), {INFINITY, -INFINITY, NAN});
         for (double alpha : {0.0, -0.5, 0.3, 1.0, 2.5}) {
             s.alpha = alpha;
             if (has_alpha)
-                expect_values(s, corners(s.dtype));
+                expect_values(s, values);
         }
     });
 }

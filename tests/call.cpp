@@ -67,7 +67,7 @@ std::string Setting::describe() const {
          << ", c " << c << ", s " << s << ")" << (gamma ? " gamma" : "") << (beta ? " beta" : "")
          << " gap " << gap << " guard " << (placement.guard == Guard::before ? "before" : "after")
          << " offset " << placement.offset << " " << halnorm_activation_name(activation)
-         << " threads " << threads
+         << " alpha " << alpha_value() << " epsilon " << epsilon << " threads " << threads
          << (stores == HALNORM_STORES_STREAMING ? " streaming" : "");
     return text.str();
 }
@@ -296,12 +296,9 @@ void Call::expect_forward() {
     if (!training)
         return;
 
-    const auto variance = [&](size_t c) {
-        return f.saved_inv_std[c] == 0 ? 0 :
-                                         1 / (f.saved_inv_std[c] * f.saved_inv_std[c]) - p.epsilon;
-    };
+    const reference::Statistics s = statistics(in);
     const auto mean_error = [&](size_t c) {
-        return mean_absolute(settings.dtype, m, f.saved_mean[c], sqrt(fmax(variance(c), 0)));
+        return mean_absolute(settings.dtype, m, f.saved_mean[c], m > 1 ? sqrt(s.m2[c] / m) : 0);
     };
     if (settings.saved) {
         expect_close_means("saved_mean", saved_mean, f.saved_mean, mean_error);
@@ -316,11 +313,9 @@ void Call::expect_forward() {
         });
         const double correction = p.estimator == HALNORM_VARIANCE_SAMPLE ? m / (m - 1) : 1;
         expect_close("moving_variance", moving_variance, f.moving_variance, [&](size_t c) {
-            const double batch = variance(c) * correction;
-            // 1 / inv_std^2 - epsilon gives the variance back up to a few roundings of variance +
-            // epsilon.
-            const double error =
-                variance_relative(settings.dtype, m) * batch + 8 * 0x1p-53 * (batch + p.epsilon);
+            const double batch = s.m2[c] / m * correction;
+            const double error = m2_absolute(settings.dtype, m, s.m2[c]) / m * correction +
+                                 2 * 0x1p-53 * batch;
             return moving_absolute(settings.dtype, p.momentum, p.moving_variance[c], batch, error,
                                    f.moving_variance[c]);
         });
@@ -335,7 +330,7 @@ void Call::expect_statistics() {
         return mean_absolute(settings.dtype, m, s.mean[c], m > 0 ? sqrt(s.m2[c] / m) : 0);
     });
     expect_close("m2", saved_inv_std, s.m2,
-                 [&](size_t c) { return s.m2[c] * variance_relative(settings.dtype, m); });
+                 [&](size_t c) { return m2_absolute(settings.dtype, m, s.m2[c]); });
 }
 
 std::vector<unsigned char> Call::bits() {

@@ -40,7 +40,7 @@ long double activate(halnorm_activation activation, double alpha, long double v)
     case HALNORM_ACT_RELU6:
         return v > 0 ? fminl(v, 6) : 0;
     case HALNORM_ACT_LEAKY_RELU:
-        return v > 0 ? v : alpha * v;
+        return v > 0 ? v : alpha == 0 ? 0 : alpha * v;
     case HALNORM_ACT_ELU:
         return v > 0 ? v : alpha * expm1l(v);
     case HALNORM_ACT_SIGMOID:

@@ -266,10 +266,6 @@ double largest(halnorm_dtype dtype) {
     return dtype == HALNORM_FLOAT32 ? static_cast<double>(FLT_MAX) : DBL_MAX;
 }
 
-double smallest(halnorm_dtype dtype) {
-    return dtype == HALNORM_FLOAT32 ? 0x1p-149 : 0x1p-1074;
-}
-
 double value_of(Special special, halnorm_dtype dtype) {
     switch (special) {
     case Special::nan:
@@ -279,7 +275,7 @@ double value_of(Special special, halnorm_dtype dtype) {
     case Special::minus_inf:
         return -INFINITY;
     case Special::subnormal:
-        return 1000 * smallest(dtype);
+        return 1000 * least_subnormal(dtype);
     case Special::minus_zero:
         return -0.0;
     case Special::large:  // its products with numbers of order 1, and sums of some, are in range
@@ -561,7 +557,7 @@ TEST_P(SpecialPlaces, backward) {
                 EXPECT_EQ(changed(call.dgamma, clean.dgamma, b.x, true, channels), 0u);
                 EXPECT_EQ(changed(call.dbeta, clean.dbeta, b.x, true, channels), 0u);
                 // The coefficients of dx are rounded too, to a multiple of the smallest number.
-                const double step = 16 * smallest(s.dtype), u = unit_roundoff(s.dtype);
+                const double step = 16 * least_subnormal(s.dtype), u = unit_roundoff(s.dtype);
                 for (size_t i = 0; i < b.x.values.size(); i++) {
                     EXPECT_TRUE(as_the_reference(s.dtype, call.dx().get(i), expected.dx[i],
                                                  tolerance.dx[i] + step, batch))
@@ -632,7 +628,7 @@ TEST_P(SpecialPlaces, subnormals_come_out_of_parameters_and_gradients) {
     k.pipeline = Pipeline::inference;
     k.epsilon = 0;
     for_each_row(k, [](const Case &s, const std::vector<Placed> &) {
-        const double tiny = smallest(s.dtype);
+        const double tiny = least_subnormal(s.dtype);
         Call gamma(s), beta(s);
         for (Call *call : {&gamma, &beta}) {
             for (size_t c = 0; c < call->gamma.size(); c++) {
@@ -657,7 +653,7 @@ TEST_P(SpecialPlaces, subnormals_come_out_of_parameters_and_gradients) {
     b.gamma = false;
     b.epsilon = 0;
     for_each_row(b, [](const BackwardCase &s, const std::vector<Placed> &) {
-        const double tiny = smallest(s.dtype);
+        const double tiny = least_subnormal(s.dtype);
         BackwardCall call(s);
         for (size_t c = 0; c < call.mean.size(); c++) {
             call.mean.set(c, 0);

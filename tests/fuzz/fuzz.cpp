@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "executors.h"
+#include "tolerance.h"
 #include "variants.h"
 
 namespace fuzz {
@@ -94,7 +95,7 @@ unsigned Values::byte() {
 
 bool Values::is_special(unsigned byte, double *value) const {
     const bool narrow = dtype_ == HALNORM_FLOAT32;
-    const double least = narrow ? 0x1p-149 : 0x1p-1074, normal = narrow ? 0x1p-126 : 0x1p-1022;
+    const double least = least_subnormal(dtype_), normal = narrow ? 0x1p-126 : 0x1p-1022;
     const double list[] = {NAN, INFINITY, -INFINITY, -0.0, least, -least, normal, 0x1p-60};
     const bool is = special_ && byte >= 128 - std::size(list) && byte < 128;
     if (is)

@@ -45,7 +45,7 @@ typedef enum halnorm_status HALNORM_ENUM_OF_INT {
     HALNORM_ERROR_DTYPE,     /* unknown, or x and y differ */
     HALNORM_ERROR_PARAMETER, /* a field of the configuration is out of its range */
     HALNORM_ERROR_TOO_LARGE, /* an extent, stride or size beyond what a kernel can address */
-    HALNORM_ERROR_WORKSPACE, /* workspace NULL, misaligned or smaller than the size query said */
+    HALNORM_ERROR_WORKSPACE, /* workspace NULL, misaligned or smaller than the call needs */
     HALNORM_ERROR_VARIANT_UNKNOWN,     /* no variant of that name in this build */
     HALNORM_ERROR_VARIANT_UNSUPPORTED, /* this machine cannot run that variant */
     HALNORM_ERROR_DEVICE,      /* device unavailable, or a tensor is not where the variant works */
