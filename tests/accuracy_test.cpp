@@ -56,6 +56,12 @@ constexpr Order orders[] = {
     {"outlier last", [](Values &v) { v.back() = -outlier; }},
     {"outlier in the middle", [](Values &v) { v[v.size() / 2] = outlier; }},
     {"extremes first, middle and last", extremes_where_samples_are_taken},
+    // Each small one is half an ulp of a sum that holds a large one, and is lost or counted twice.
+    {"small ones behind a large one",
+     [](Values &v) {
+         for (size_t i = 0; i < v.size(); i++)
+             v[i] = (i % 2 ? -1 : 1) * (i % 448 == 0 ? 256 : 0.0441941738);
+     }},
 };
 constexpr double offsets[] = {0, 1e2, 1e4, 1e6};
 

@@ -78,7 +78,7 @@ inline double added_absolute(halnorm_dtype dtype, double z, double v) {
 
 // Of y = act(v) where v is off by v_error: what the steepest slope makes of that, the rounding of
 // alpha to the dtype (u |alpha v|), and 8 u of 1 + |y| for a handful of roundings in the formula,
-// whose terms are at most about 1 + |y|.
+// whose terms are at most about 1 + |y|. At 20 softplus jumps to v.
 inline double activated_absolute(halnorm_dtype dtype, halnorm_activation activation, double alpha,
                                  double v, double v_error, double y) {
     if (activation == HALNORM_ACT_NONE)
@@ -86,6 +86,9 @@ inline double activated_absolute(halnorm_dtype dtype, halnorm_activation activat
     const double u = unit_roundoff(dtype);
     const double rounded_alpha = isfinite(v) ? u * fabs(alpha * v) : 0;
     const double formula = isfinite(y) ? 8 * u * (1 + fabs(y)) : 0;
+    const bool jumps = activation == HALNORM_ACT_SOFTPLUS && fabs(v - 20) <= v_error;
+    if (jumps)
+        v_error += log1p(exp(-20.0));
     const double slope = reference::steepest_slope(activation, alpha);
     return (slope == 0 ? 0 : slope * v_error) + rounded_alpha + formula;
 }
@@ -114,6 +117,8 @@ inline double roundings_of_sum(halnorm_dtype dtype, double m) {
 
 // Of act'(v) where v is off by v_error: the steepest curvature, every corner that v may have
 // crossed, the rounding of alpha, and for those that are a formula 8 u of 1 + |act'|, as of act.
+// What is made of a derivative behind a corner is rounded too, of which the other bounds, in the
+// derivative before it, know nothing: 12 u of the jump.
 inline double derivative_absolute(halnorm_dtype dtype, halnorm_activation activation, double alpha,
                                   double v, double v_error, double derivative) {
     const double u = unit_roundoff(dtype);
@@ -122,7 +127,7 @@ inline double derivative_absolute(halnorm_dtype dtype, halnorm_activation activa
     double error = 0;
     for (const reference::Corner &corner : reference::corners(activation, alpha)) {
         if (fabs(v - corner.v) < v_error + rounding * fabs(corner.v))
-            error += corner.jump;
+            error += corner.jump * (1 + 12 * u);
     }
     switch (activation) {
     case HALNORM_ACT_NONE:
