@@ -1,7 +1,10 @@
 # From the list of variants (schedules/CMakeLists.txt) to generator programs, kernels and the runtime's tables.
 
-# Halide's names of this platform.
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+# Halide's names of this platform. Where they are given, the kernels are for another one, whose compiler is not here: build
+# the target halnorm_kernels alone (./run package).
+set(HALNORM_OS linux CACHE STRING "What the kernels are for: linux, android, ios, osx, windows or noos")
+if(HALNORM_ARCH)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
   set(HALNORM_ARCH x86-64)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
   set(HALNORM_ARCH arm-64)
@@ -10,11 +13,16 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^arm")
 else()
   message(FATAL_ERROR "CMAKE_SYSTEM_PROCESSOR: was '${CMAKE_SYSTEM_PROCESSOR}', should be x86_64, aarch64 or arm*")
 endif()
-set(HALNORM_OS linux)
 
 option(HALNORM_GPU "Build the variants for GPUs (without them: a smaller archive)" ON)
 set(HALNORM_VARIANTS "" CACHE STRING
-  "Build these variants of the list, and generic, which always fits (default: all; fewer: a smaller archive, built sooner)")
+  "Build these variants of the list, and generic where none of them always fits (default: all; fewer: a smaller archive)")
+set(HALNORM_DTYPES "float32;float64" CACHE STRING "Build kernels for these types of data (one: half the archive)")
+foreach(dtype IN LISTS HALNORM_DTYPES)
+  if(NOT dtype MATCHES "^float(32|64)$")
+    message(FATAL_ERROR "HALNORM_DTYPES: was '${dtype}', should be of: float32 float64")
+  endif()
+endforeach()
 option(HALNORM_KERNELS_APART
   "Make each kernel a target of its own that the archive does not hold: a link picks those it needs (bench/try)" OFF)
 set(HALNORM_KERNELS_DIR "" CACHE PATH
@@ -98,7 +106,12 @@ function(halnorm_variant NAME)
   if((arg_ARCH AND NOT HALNORM_ARCH IN_LIST arg_ARCH) OR (arg_DEVICE AND NOT HALNORM_GPU))
     return()
   endif()
-  if(HALNORM_VARIANTS AND NOT NAME IN_LIST HALNORM_VARIANTS AND NOT NAME STREQUAL generic)
+  # Every 64-bit ARM has NEON.
+  set(wanted ${HALNORM_VARIANTS})
+  if(NOT HALNORM_VARIANTS OR NOT (HALNORM_ARCH STREQUAL arm-64 AND "arm_neon" IN_LIST HALNORM_VARIANTS))
+    list(APPEND wanted generic)
+  endif()
+  if(HALNORM_VARIANTS AND NOT NAME IN_LIST wanted)
     return()
   endif()
   halnorm_target_of(${HALNORM_ARCH} "${arg_FEATURES}" target emit)
@@ -144,6 +157,9 @@ function(halnorm_add_kernel LIBRARY KERNEL VARIANT STAGE DTYPE)
   endif()
   get_property(emit GLOBAL PROPERTY HALNORM_${VARIANT}_EMIT)
   set(kernel ${out}/${KERNEL}.o)
+  if(HALNORM_OS STREQUAL windows)  # where Halide has another word for it
+    string(APPEND kernel bj)
+  endif()
   set(depends ${generator})
   set(passes ${HALNORM_KERNEL_PASSES})
   if(STAGE MATCHES "(.+)_streaming$")
@@ -182,6 +198,7 @@ function(halnorm_add_kernel LIBRARY KERNEL VARIANT STAGE DTYPE)
     return()
   endif()
   set_source_files_properties(${kernel} PROPERTIES GENERATED ON)
+  set_property(GLOBAL APPEND PROPERTY HALNORM_KERNEL_FILES ${kernel} ${out}/include/${KERNEL}.h)
   add_custom_command(
     OUTPUT ${kernel} ${out}/include/${KERNEL}.h
     COMMAND ${generator} -g ${STAGE}_${DTYPE} -f ${KERNEL} -o ${out} -e ${emit},c_header target=${target} ${ARGN}
@@ -273,6 +290,11 @@ function(halnorm_add_kernels LIBRARY)
       halnorm_row_type(${stage} row_type)
       set(row "")
       foreach(dtype f32 f64)
+        string(REPLACE f float word ${dtype})
+        if(NOT word IN_LIST HALNORM_DTYPES)
+          list(APPEND row "{}")
+          continue()
+        endif()
         set(cells "")
         if(NOT stage IN_LIST HALNORM_CHANNEL_STAGES)
           foreach(layout nchw nhwc)
@@ -360,4 +382,6 @@ const int32_t variant_count = ${count};
 }  // namespace halnorm
 ")
   target_sources(${LIBRARY} PRIVATE ${out}/variants_table.cpp)
+  get_property(files GLOBAL PROPERTY HALNORM_KERNEL_FILES)
+  add_custom_target(halnorm_kernels DEPENDS ${files})
 endfunction()

@@ -14,13 +14,13 @@ namespace {
 // A feature counts only where the operating system saves the registers that it uses (Intel SDM
 // volume 1, 13.3 and 14.3): XCR0 bits 1, 2 for ymm, and 5, 6, 7 for the mask registers and zmm.
 // Without OSXSAVE, XCR0 reads as 0.
-constexpr uint64_t ymm_state = 0x6, zmm_state = 0xe6;
+[[maybe_unused]] constexpr uint64_t ymm_state = 0x6, zmm_state = 0xe6;
 
 // Leaf 7 EBX: BMI1 3, AVX2 5, BMI2 8, AVX512F 16, DQ 17, CD 28, BW 30, VL 31. Code for avx2 may hold
 // BMI too, which all such machines have, but a virtual one may hide.
-constexpr uint32_t avx2_bmi = 1u << 5 | 1u << 3 | 1u << 8;
-constexpr uint32_t avx512_f_cd = 1u << 16 | 1u << 28;
-constexpr uint32_t avx512_skylake = avx512_f_cd | 1u << 17 | 1u << 30 | 1u << 31;
+[[maybe_unused]] constexpr uint32_t avx2_bmi = 1u << 5 | 1u << 3 | 1u << 8;
+[[maybe_unused]] constexpr uint32_t avx512_f_cd = 1u << 16 | 1u << 28;
+[[maybe_unused]] constexpr uint32_t avx512_skylake = avx512_f_cd | 1u << 17 | 1u << 30 | 1u << 31;
 
 struct Feature {
     const char *name;

@@ -4,11 +4,15 @@
 #include <atomic>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cpu_features.h"
 #include "gpu.h"
+#include "host.h"
 #include "status.h"
+
+#if HALNORM_HAS_STANDARD_ERROR
+#include <unistd.h>
+#endif
 
 namespace halnorm {
 namespace {
@@ -46,14 +50,18 @@ bool is_set(uint64_t bits, int32_t i) {
     return i >= 0 && (bits >> i & 1) != 0;
 }
 
-// One write, so that lines of several processes do not mix.
+// One write, so that lines of several processes do not mix. Nothing where there is nowhere to write.
 void report(const char *name, const char *why) {
+#if HALNORM_HAS_STANDARD_ERROR
     char line[160] = "halnorm: variant ";
     const char *const parts[] = {name, " (", why, ")\n"};
     for (const char *part : parts)
         strncat(line, part, sizeof line - strlen(line) - 1);
     const ssize_t written = write(STDERR_FILENO, line, strlen(line));
     static_cast<void>(written);
+#else
+    static_cast<void>(name), static_cast<void>(why);
+#endif
 }
 
 Environment read_environment() {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <string.h>
 
+#include "host.h"
 #include "gpu_driver.h"
 #include "plan.h"
 #include "stages.h"
@@ -24,7 +25,7 @@ struct FirstFailure {
     const char *what, *said;  // what: nullptr if there is none
     int64_t code;
 };
-thread_local FirstFailure first_failure = {};
+HALNORM_PER_THREAD FirstFailure first_failure = {};
 
 }  // namespace
 
@@ -37,20 +38,6 @@ void gpu_failed(const char *what, const char *said, int64_t code) {
 
 bool gpu_has_failed() {
     return first_failure.what != nullptr;
-}
-
-void *LoadedKernels::find_or_load(void *context, uint64_t generation, const char *source,
-                                  size_t bytes, Load load) {
-    const Lock lock(&loading);
-    for (size_t i = 0; i < count && i < room; i++) {
-        const Entry &e = entries[i];
-        if (e.source == source && e.context == context && e.generation == generation)
-            return e.loaded;
-    }
-    void *const loaded = load(source, bytes);
-    if (loaded != nullptr)
-        entries[count++ % room] = {context, generation, source, loaded};
-    return loaded;
 }
 
 void enable_gpu(const GpuModule *gpu) {

@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 
 #include "gpu_driver.h"
+#include "gpu_load.h"
 
 namespace halnorm {
 namespace {

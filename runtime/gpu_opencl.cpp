@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 
 #include "gpu_driver.h"
+#include "gpu_load.h"
 #include "gpu_opencl_api.h"
 
 namespace halnorm {

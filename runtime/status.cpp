@@ -3,13 +3,15 @@
 #include <math.h>
 #include <string.h>
 
+#include "host.h"
+
 namespace halnorm {
 namespace {
 
 constexpr size_t capacity = 512;
-thread_local char message[capacity];
-thread_local size_t length = 0;
-thread_local const char *last_variant = "";
+HALNORM_PER_THREAD char message[capacity];
+HALNORM_PER_THREAD size_t length = 0;
+HALNORM_PER_THREAD const char *last_variant = "";
 
 void append(const char *text, size_t size) {
     const size_t room = capacity - 1 - length;

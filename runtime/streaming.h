@@ -29,17 +29,17 @@ void repeat_along_rows(const Plan &plan, const void *values, int64_t channels, v
 // The table that a piece of the result takes its kernel from.
 template<typename Row>
 const Row *result_table(const Plan &plan, bool streaming, const Row *ordinary, const Row *past) {
-    return streaming && past[plan.variant].f32[0] != nullptr ? past : ordinary;
+    const Row &row = past[plan.variant];
+    return streaming && (row.f32[0] != nullptr || row.f64[0] != nullptr) ? past : ordinary;
 }
 
-// Calls body(region, slice, coefficients, streaming) for the slice of the result, or for its pieces
-// where it is flat, until one fails.
+// The pieces of a flat result, until one fails, and then what remains: for_each_piece's other half.
+// Its arrays are more stack than many threads have, so they are in a frame of their own.
 template<int sets, typename Body>
-int for_each_piece(const Plan &plan, const Slice &slice, const Coefficients (&coefficients)[sets],
-                   Body body) {
+__attribute__((noinline)) int for_each_flat_piece(const Plan &plan, const Slice &slice,
+                                                  const Coefficients (&coefficients)[sets],
+                                                  Body body) {
     const Region &region = plan.apply;
-    if (plan.stores != Stores::flat)
-        return body(region, slice, coefficients, plan.stores == Stores::by_row);
     const int64_t s = region.s.extent, element = static_cast<int64_t>(plan.element());
     Region flat = region;
     flat.layout = kernel_nhwc;
@@ -70,6 +70,16 @@ int for_each_piece(const Plan &plan, const Slice &slice, const Coefficients (&co
         rest.channels -= plan.flat_channels;
     }
     return code == 0 && rest.channels > 0 ? body(region, rest, coefficients, false) : code;
+}
+
+// Calls body(region, slice, coefficients, streaming) for the slice of the result, or for its pieces
+// where it is flat, until one fails.
+template<int sets, typename Body>
+int for_each_piece(const Plan &plan, const Slice &slice, const Coefficients (&coefficients)[sets],
+                   Body body) {
+    if (plan.stores == Stores::flat)
+        return for_each_flat_piece(plan, slice, coefficients, body);
+    return body(plan.apply, slice, coefficients, plan.stores == Stores::by_row);
 }
 
 }  // namespace halnorm

@@ -30,6 +30,11 @@ halnorm_status check_alone(const Operand &a) {
                << a.name << ".dtype: was " << static_cast<int64_t>(t.dtype)
                << ", should be HALNORM_FLOAT32 (0) or HALNORM_FLOAT64 (1)";
     }
+    if (t.dtype == HALNORM_FLOAT32 ? !HALNORM_HAS_FLOAT32 : !HALNORM_HAS_FLOAT64) {
+        return Failure(HALNORM_ERROR_UNSUPPORTED)
+               << a.name << ".dtype: was " << (t.dtype == HALNORM_FLOAT32 ? "float32" : "float64")
+               << ", for which this build has no kernels (HALNORM_DTYPES)";
+    }
     if (t.device != HALNORM_CPU && t.device != HALNORM_CUDA) {
         return Failure(HALNORM_ERROR_DEVICE)
                << a.name << ".device: was " << static_cast<int64_t>(t.device)

@@ -5,22 +5,7 @@ import subprocess
 import unittest
 
 import archive
-
-# Of the C library, ever: no printf, no malloc, no abort.
-LIBC = {"getenv", "memcmp", "memcpy", "memset", "strcmp", "strcspn", "strlen", "strncat", "strspn", "write",
-        "sysconf", "clock_gettime", "sched_getaffinity", "sched_yield", "__sched_cpucount", "getauxval"}
-LIBDL = {"dlopen", "dlsym"}  # the GPU's driver
-LIBM = {"fmin", "fminf"}
-PTHREAD = {"pthread_atfork", "pthread_attr_destroy", "pthread_attr_init", "pthread_attr_setdetachstate",
-           "pthread_cond_broadcast", "pthread_cond_signal", "pthread_cond_wait", "pthread_create", "pthread_mutex_lock",
-           "pthread_mutex_trylock", "pthread_mutex_unlock", "pthread_once"}
-LINKER = {"_GLOBAL_OFFSET_TABLE_", "__tls_get_addr"}
-# Of the compiler's own library: 64-bit arithmetic and division on ARMv7, atomics that ask the machine on AArch64.
-COMPILER = r"__aeabi_\w+|__aarch64_(cas|ldadd|swp|ldclr|ldset|ldeor)\d+_\w+"
-
-# All that a kernel may ask for; a kernel for a GPU also calls the runtime's own functions.
-KERNEL = {"memcpy", "memset"}
-KERNEL_ARMV7 = {"__aeabi_idiv", "__aeabi_idivmod"}
+from needs import COMPILER, KERNEL, KERNEL_ARMV7, LIBC, LIBDL, LIBM, LINKER, THREADS
 
 # All state of the library. Constants that the loader relocates (.data.rel.ro) are not state.
 STATE = {
@@ -62,7 +47,7 @@ class Symbols(unittest.TestCase):
 
     def test_the_archive_needs_libc_and_libm_alone(self):
         own = set().union(*map(archive.defined_globals, archive.members()))
-        good = LIBC | LIBDL | LIBM | PTHREAD | LINKER
+        good = LIBC | LIBDL | LIBM | THREADS | LINKER
         for member in archive.members():
             bad = {name for name in archive.undefined(member) - own - good if not re.fullmatch(COMPILER, name)}
             self.assertEqual(bad, set(), member)

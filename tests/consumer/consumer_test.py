@@ -136,12 +136,12 @@ class InstalledTree(unittest.TestCase):
 
 class WithoutThreads(unittest.TestCase):
     """HALNORM_THREADS=OFF leaves a library that lives on libc and libm: nothing of C++, nothing of pthreads.
-    HALNORM_VARIANTS leaves one that has no others."""
+    HALNORM_VARIANTS and HALNORM_DTYPES leave one that has no others."""
 
     def test_plain_c_with_no_other_library(self):
         shutil.rmtree(SCRATCH, ignore_errors=True)
         configure(HERE.parents[1], SCRATCH / "build", "-DCMAKE_BUILD_TYPE=Release", "-DHALNORM_THREADS=OFF",
-                  "-DHALNORM_STREAMING=OFF", "-DHALNORM_VARIANTS=x86_avx2",
+                  "-DHALNORM_STREAMING=OFF", "-DHALNORM_VARIANTS=x86_avx2", "-DHALNORM_DTYPES=float64",
                   f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}",
                   f"-DHALNORM_KERNELS_DIR={BUILD / 'kernels'}")
         run(CMAKE, "--build", SCRATCH / "build", "--target", "halnorm", "--parallel",
@@ -156,8 +156,28 @@ class WithoutThreads(unittest.TestCase):
         self.assertRegex(run(SCRATCH / "consumer"), r"^[a-z0-9_]+\n$")
         self.assertNotIn("pthread", run("nm", SCRATCH / "consumer"))
         archive = next(SCRATCH.rglob("installed/**/libhalnorm.a"))
-        kernels = re.findall(r" halnorm_sums_nchw_f32__(\w+?)(?:_argv|_metadata)?$", run("nm", archive), re.M)
-        self.assertEqual({"x86_avx2", "generic"}, set(kernels))
+        kernels = re.findall(r" halnorm_\w+_(f\d\d)__(\w+?)(?:_argv|_metadata)?$", run("nm", archive), re.M)
+        self.assertEqual({("f64", "x86_avx2"), ("f64", "generic")}, set(kernels))
+        (SCRATCH / "float32.c").write_text("""
+            #include <halnorm/halnorm.h>
+            #include <stdio.h>
+            int main(void) {
+                const int64_t shape[2] = {4, 3};
+                const halnorm_config config = halnorm_default_config(3);
+                const halnorm_tensor x = halnorm_dense_tensor(NULL, HALNORM_FLOAT32, 2, shape);
+                size_t bytes = 0;
+                const halnorm_status status = halnorm_forward_inference_workspace(&config, &x, &bytes);
+                printf("%d %s", status == HALNORM_ERROR_UNSUPPORTED, halnorm_last_error());
+                return 0;
+            }""")
+        run(os.environ["CC"], SCRATCH / "float32.c", "-o", SCRATCH / "float32", *shlex.split(flags))
+        self.assertEqual("1 x.dtype: was float32, for which this build has no kernels (HALNORM_DTYPES)",
+                         run(SCRATCH / "float32"))
+
+    def test_an_unknown_type_of_data(self):
+        with self.assertRaisesRegex(AssertionError, r"HALNORM_DTYPES: was 'half', should be of: float32 float64"):
+            configure(HERE.parents[1], SCRATCH / "unknown_dtype", "-DHALNORM_DTYPES=half",
+                      f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}")
 
     def test_an_unknown_variant(self):
         with self.assertRaisesRegex(AssertionError, r"HALNORM_VARIANTS: was 'x86_avx3', should be of:\s.*x86_avx2"):

@@ -1,0 +1,20 @@
+"""The names of others that the library's objects may ask for."""
+
+# Of the C library, ever: no printf, no malloc, no abort. `write` is HALNORM_VERBOSE's.
+LIBC = {"getenv", "memcmp", "memcpy", "memset", "strcmp", "strcspn", "strlen", "strncat", "strspn", "write", "getauxval"}
+LIBM = {"fmin", "fminf"}
+# The thread pool's and the GPU drivers'.
+THREADS = {"sysconf", "clock_gettime", "sched_getaffinity", "sched_yield", "__sched_cpucount",
+           "pthread_atfork", "pthread_attr_destroy", "pthread_attr_init", "pthread_attr_setdetachstate",
+           "pthread_cond_broadcast", "pthread_cond_signal", "pthread_cond_wait", "pthread_create", "pthread_mutex_lock",
+           "pthread_mutex_trylock", "pthread_mutex_unlock", "pthread_once"}
+LIBDL = {"dlopen", "dlsym"}  # the GPU's driver
+LINKER = {"_GLOBAL_OFFSET_TABLE_", "__tls_get_addr"}
+# Of the compiler's own library: 64-bit arithmetic and division on ARMv7, atomics that ask the machine on AArch64.
+COMPILER = r"__aeabi_\w+|__aarch64_(cas|ldadd|swp|ldclr|ldset|ldeor)\d+_\w+"
+
+# All that a kernel may ask for; a kernel for a GPU also calls the runtime's own functions.
+KERNEL = {"memcpy", "memset"}
+KERNEL_ARMV7 = {"__aeabi_idiv", "__aeabi_idivmod"}
+# Elsewhere: division on ARMv7 without an operating system; a large stack frame and the use of floats on Windows.
+KERNEL_EMITTED = {"__divsi3", "__modsi3", "__chkstk", "_fltused"}

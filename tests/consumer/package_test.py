@@ -1,0 +1,169 @@
+"""What ./run package makes, unpacked in an empty folder and used as its README says.
+
+Environment as in consumer_test.py, and HALNORM_PLATFORM and HALNORM_HALIDE (the folder of Halide's Python package).
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tarfile
+import unittest
+
+from consumer_test import BUILD, CMAKE, EMULATOR, HERE, SCRATCH, WARNINGS, configure, run
+
+sys.path.append(str(HERE.parent / "archive"))
+import needs
+
+PLATFORM = os.environ["HALNORM_PLATFORM"]
+PACKAGE = HERE.parents[1] / "cmake/package/package.py"
+def make(folder, *options):
+    run(sys.executable, "-B", PACKAGE, PLATFORM, "--build", BUILD, "--cmake", CMAKE, "--halide",
+        os.environ["HALNORM_HALIDE"], "--out", folder, *options)
+    return next(folder.glob("*.tar.gz"))
+
+
+class Unpacked(unittest.TestCase):
+    OPTIONS = ()
+
+    @classmethod
+    def setUpClass(cls):
+        shutil.rmtree(SCRATCH, ignore_errors=True)
+        cls.archive = make(SCRATCH / "made", *cls.OPTIONS)
+        with tarfile.open(cls.archive) as archive:
+            archive.extractall(SCRATCH / "unpacked", filter="data") if hasattr(tarfile, "data_filter") else \
+                archive.extractall(SCRATCH / "unpacked")
+        cls.folder = SCRATCH / "unpacked" / cls.archive.name.removesuffix(".tar.gz")
+
+    def check_archive(self):
+        self.assertRegex(self.archive.name, rf"^halnorm-\d+\.\d+\.\d+-{PLATFORM}\.tar\.gz$")
+        self.assertEqual([self.folder], list((SCRATCH / "unpacked").iterdir()), "one folder, named as the archive")
+        elsewhere = make(SCRATCH / "made elsewhere", *self.OPTIONS)
+        self.assertEqual(hashlib.sha256(self.archive.read_bytes()).digest(),
+                         hashlib.sha256(elsewhere.read_bytes()).digest(), "the same bits in another folder")
+
+    def check_sums(self):
+        done = subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=self.folder,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.assertEqual(0, done.returncode, done.stdout)
+        listed = {line.split("  ", 1)[1] for line in (self.folder / "SHA256SUMS").read_text().splitlines()}
+        there = {str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file()}
+        self.assertEqual(there - {"SHA256SUMS"}, listed)
+
+    def check_bill(self):
+        bill = json.loads((self.folder / "halnorm.cdx.json").read_text())
+        self.assertEqual("CycloneDX", bill["bomFormat"])
+        whole = bill["metadata"]["component"]
+        self.assertIn(f"{whole['name']}-{whole['version']}-", self.archive.name)
+        self.assertIn("halide", {part["name"] for part in bill["components"]})
+        for part in bill["components"]:
+            self.assertRegex(part["version"], r"^\d+\.\d+")
+            self.assertEqual([{"license": {"id": "MIT"}}], part["licenses"], part["name"])
+
+    def check_readme(self):
+        readme = (self.folder / "README.md").read_text()
+        self.assertLessEqual(len(readme.splitlines()), 40, "one screen")
+        for name in re.findall(r"\b(?:share/doc/halnorm/)?LICENSE(?:\.halide)?\b|\binclude/halnorm/halnorm.h\b", readme):
+            self.assertTrue((self.folder / name).is_file(), name)
+
+    def check_names_no_folder(self):
+        places = [str(place).encode() for place in (HERE.parents[1], BUILD, SCRATCH, pathlib.Path.home())]
+        for path in self.folder.rglob("*"):
+            if path.is_file():
+                content = path.read_bytes()
+                for place in places:
+                    self.assertNotIn(place, content, f"in {path.relative_to(self.folder)}")
+
+    def test_archive(self):
+        for check in (self.check_archive, self.check_sums, self.check_bill, self.check_readme, self.check_names_no_folder):
+            with self.subTest(check.__name__):
+                check()
+
+    def check_program(self, program):
+        self.assertRegex(run(*EMULATOR, program), r"^[a-z0-9_]+\n$")
+
+
+class Library(Unpacked):
+    def commands(self, start):
+        """Of the README, run in the package's folder, with our compiler and a program that there is."""
+        line = re.search(rf"^    ({start}.*)$", (self.folder / "README.md").read_text(), re.M)[1]
+        program = SCRATCH / "by_readme"
+        line = line.replace("app.c", shlex.quote(str(HERE / "c/main.c")), 1)
+        line = re.sub(r"^cc ", f"{os.environ['CC']} -std=c11 {' '.join(WARNINGS)} -o {shlex.quote(str(program))} ", line)
+        return line, program
+
+    def test_by_hand(self):
+        line, program = self.commands("cc app.c -I")
+        run("sh", "-ec", f"cd {shlex.quote(str(self.folder))}\n{line}")
+        self.check_program(program)
+
+    def test_pkg_config(self):
+        line, program = self.commands(r"cc app.c \$\(pkg-config")
+        run("sh", "-ec", line, PKG_CONFIG_LIBDIR=str(self.folder / "lib/pkgconfig"))
+        self.check_program(program)
+
+    def test_find_package(self):
+        for language in ("c", "cpp"):
+            build = SCRATCH / f"find_package_{language}"
+            configure(HERE / language, build, f"-DCMAKE_PREFIX_PATH={self.folder}")
+            run(CMAKE, "--build", build)
+            self.check_program(build / "consumer")
+
+    def test_in_a_shared_library(self):
+        """As in an Android app: the archive is position independent, and none of its names come out."""
+        _, needs = re.search(r"cc app.c (.*-lhalnorm) (.*)$", (self.folder / "README.md").read_text(), re.M).groups()
+        shared, program = SCRATCH / "libapp.so", SCRATCH / "uses_shared"
+        (SCRATCH / "app.c").write_text("int app(void);\nint main(void) { return app(); }\n")
+        run(os.environ["CC"], "-shared", "-fPIC", "-fvisibility=hidden", "-Dmain=__attribute__((visibility(\"default\"))) app",
+            f"-I{self.folder}/include", HERE / "c/main.c", "-o", shared, f"-L{self.folder}/lib", "-lhalnorm",
+            "-Wl,--no-undefined", "-Wl,--exclude-libs,ALL", *needs.split())
+        exported = re.findall(r" [TDBWV] (\w+)$", run("nm", "-D", "--defined-only", shared), re.M)
+        self.assertEqual(["app"], [name for name in exported if not name.startswith("_")])
+        run(os.environ["CC"], SCRATCH / "app.c", "-o", program, shared, f"-Wl,-rpath,{SCRATCH}")
+        self.check_program(program)
+
+
+class Kit(Unpacked):
+    OPTIONS = ("--kit",)
+
+    def consumer(self, *options):
+        """A project that has the kit as a subdirectory, in one build folder with the options of the last call."""
+        source = SCRATCH / "consumer"
+        source.mkdir(exist_ok=True)
+        main = HERE / "c/main.c"
+        (source / "CMakeLists.txt").write_text(
+            f"cmake_minimum_required(VERSION 3.18)\nproject(consumer LANGUAGES C)\n"
+            f"add_subdirectory({self.folder} halnorm)\nadd_executable(consumer {main})\n"
+            f"target_link_libraries(consumer PRIVATE halnorm::halnorm)\n")
+        configure(source, source / "build", *options)
+        run(CMAKE, "--build", source / "build", "--parallel", str(len(os.sched_getaffinity(0))))
+        return source / "build/consumer"
+
+    def test_as_a_subdirectory(self):
+        program = self.consumer("-DHALNORM_THREADS=ON")
+        self.check_program(program)
+        run(CMAKE, "--install", program.parent, "--prefix", SCRATCH / "prefix")
+        for name in ("lib/libhalnorm.a", "include/halnorm/halnorm.h"):
+            self.assertTrue((SCRATCH / "prefix" / name).is_file(), name)
+
+    def test_without_threads_it_is_bare(self):
+        program = self.consumer("-DHALNORM_THREADS=OFF")
+        self.check_program(program)
+        needed = re.findall(r"NEEDED +(\S+)", run("objdump", "-p", program))
+        self.assertEqual([], [name for name in needed if not re.match(r"lib[cm]\.so|ld-linux", name)])
+        archive = next(program.parent.rglob("libhalnorm.a"))
+        symbols = re.findall(r"^ *[0-9a-f]* ([A-Za-z]) (\S+)$", run("nm", archive), re.M)
+        wanted = {name for kind, name in symbols if kind in "Uw"} - {name for kind, name in symbols if kind not in "Uw"}
+        good = needs.LIBC | needs.LIBM | needs.LINKER
+        self.assertEqual([], [name for name in wanted - good if not re.fullmatch(needs.COMPILER, name)])
+
+
+del Unpacked  # has no package of its own
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,2 @@
+#pragma once
+extern "C" char *getenv(const char *name);

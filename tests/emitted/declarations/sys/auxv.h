@@ -1,0 +1,3 @@
+#pragma once
+#define AT_HWCAP 16
+extern "C" unsigned long getauxval(unsigned long type);

@@ -1,0 +1,83 @@
+"""What can be seen here of platforms whose compilers are not: the runtime's sources compile for each, against declarations
+of no more than they use, and the kernels that were emitted for it are objects of its format that ask for nothing more.
+
+Environment: HALNORM_KITS (where ./run package builds), CLANG, LLVM_NM, LLVM_OBJDUMP, HALNORM_HALIDE.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import subprocess
+import sys
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.append(str(HERE.parent / "archive"))
+import needs
+
+KITS = pathlib.Path(os.environ["HALNORM_KITS"])
+# As clang names the platform, its objects, and what begins a C name there.
+PLATFORMS = {
+    "aarch64-android": ("aarch64-linux-android21", "elf64-littleaarch64", ""),
+    "armv7-android": ("armv7-linux-androideabi21", "elf32-littlearm", ""),
+    "aarch64-ios": ("arm64-apple-ios14", "mach-o arm64", "_"),
+    "aarch64-macos": ("arm64-apple-macos12", "mach-o arm64", "_"),
+    "x86-64-windows": ("x86_64-pc-windows-msvc", "coff-x86-64", ""),
+    "aarch64-noos": ("aarch64-none-elf", "elf64-littleaarch64", ""),
+    "armv7-noos": ("armv7-none-eabihf", "elf32-littlearm", ""),
+}
+NOT_IN_KITS = ("gpu_cuda", "gpu_load", "gpu_opencl")
+
+
+def output(*command):
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.returncode, done.stdout
+
+
+def compile_for(triple, source):
+    """What clang says; nothing if all is well."""
+    clang = os.environ["CLANG"]
+    own = pathlib.Path(output(clang, "-print-resource-dir")[1].strip(), "include")
+    status, text = output(
+        clang, f"--target={triple}", "-std=c++17", "-ffreestanding", "-fno-exceptions", "-fno-rtti", "-nostdinc",
+        "-isystem", HERE / "declarations", "-isystem", own, "-isystem", pathlib.Path(os.environ["HALNORM_HALIDE"], "include"),
+        "-I", ROOT / "runtime/include", "-I", ROOT / "runtime", "-DHALNORM_THREADS=0",
+        "-DHALNORM_HAS_FLOAT32=1", "-DHALNORM_HAS_FLOAT64=1", "-fsyntax-only", "-Wall", "-Wextra",
+        "-Werror", source)
+    return text if status else ""
+
+
+class Emitted(unittest.TestCase):
+    def test_the_runtime_compiles(self):
+        sources = [path for path in sorted((ROOT / "runtime").glob("*.cpp"))
+                   if not path.name.startswith((*NOT_IN_KITS, "thread_pool"))]
+        self.assertGreater(len(sources), 25)
+        with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            for platform, (triple, *_) in PLATFORMS.items():
+                for source, said in zip(sources, pool.map(lambda path: compile_for(triple, path), sources)):
+                    with self.subTest(platform, source=source.name):
+                        self.assertEqual("", said)
+
+    def test_kernels_are_objects_of_the_platform(self):
+        for platform, (_, form, prefix) in PLATFORMS.items():
+            folder = KITS / platform / "kernels"
+            objects = sorted([*folder.glob("*.o"), *folder.glob("*.obj")])
+            with self.subTest(platform):
+                self.assertGreater(len(objects), 40, f"{folder} should have the kernels; ./run package {platform} makes them")
+                _, formats = output(os.environ["LLVM_OBJDUMP"], "-f", *objects)
+                self.assertEqual(len(objects), formats.count(f"file format {form}\n"))
+                _, wanted = output(os.environ["LLVM_NM"], "--undefined-only", "--format=just-symbols", *objects)
+                names = {line.strip() for line in wanted.splitlines() if line.strip() and not line.endswith(":")}
+                good = {prefix + name for name in needs.KERNEL | needs.KERNEL_ARMV7} | needs.KERNEL_EMITTED | \
+                    {"_bzero", "___chkstk_darwin"}  # Apple's memset of zeros
+                self.assertEqual(set(), names - good)
+                _, defined = output(os.environ["LLVM_NM"], "--defined-only", "--extern-only", "--format=just-symbols", *objects)
+                foreign = {line.strip() for line in defined.splitlines() if line.strip() and not line.endswith(":")
+                           and not line.startswith(f"{prefix}halnorm_")}
+                self.assertEqual(set(), foreign - {"_fltused"} - {name for name in foreign if name.startswith("__real@")
+                                                                  or name.startswith("__xmm@") or name.startswith("__ymm@")})
+
+
+if __name__ == "__main__":
+    unittest.main()
