@@ -114,6 +114,17 @@ class Library(Unpacked):
             run(CMAKE, "--build", build)
             self.check_program(build / "consumer")
 
+    def test_the_embedded_example(self):
+        """By the line of its README, with our compiler."""
+        folder = HERE.parents[1] / "examples/embedded"
+        words = re.search(r"^    \S+-gcc (.*)$", (folder / "README.md").read_text(), re.M)[1]
+        program = SCRATCH / "frames"
+        words = words.replace("-o frames", f"-o {shlex.quote(str(program))}")
+        run("sh", "-ec", f"cd {shlex.quote(str(folder))}\n{os.environ['CC']} {' '.join(WARNINGS)} {words}",
+            HALNORM=str(self.folder))
+        self.assertRegex(run(*EMULATOR, program),
+                         r"^50 frames of 96 x 96 x 16 by \w+: \d+ us each, mean 0\.4617, \d+ bytes of workspace\n$")
+
     def test_in_a_shared_library(self):
         """As in an Android app: the archive is position independent, and none of its names come out."""
         _, needs = re.search(r"cc app.c (.*-lhalnorm) (.*)$", (self.folder / "README.md").read_text(), re.M).groups()
