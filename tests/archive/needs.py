@@ -16,5 +16,6 @@ COMPILER = r"__aeabi_\w+|__aarch64_(cas|ldadd|swp|ldclr|ldset|ldeor)\d+_\w+"
 # All that a kernel may ask for; a kernel for a GPU also calls the runtime's own functions.
 KERNEL = {"memcpy", "memset"}
 KERNEL_ARMV7 = {"__aeabi_idiv", "__aeabi_idivmod"}
-# Elsewhere: division on ARMv7 without an operating system; a large stack frame and the use of floats on Windows.
-KERNEL_EMITTED = {"__divsi3", "__modsi3", "__chkstk", "_fltused"}
+# Elsewhere: division on ARMv7 without an operating system, memory cleared on Android; a large stack frame and the use of
+# floats on Windows.
+KERNEL_EMITTED = {"__divsi3", "__modsi3", "__aeabi_memclr", "__aeabi_memclr4", "__aeabi_memclr8", "__chkstk", "_fltused"}

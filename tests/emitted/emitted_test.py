@@ -1,7 +1,7 @@
 """What can be seen here of platforms whose compilers are not: the runtime's sources compile for each, against declarations
 of no more than they use, and the kernels that were emitted for it are objects of its format that ask for nothing more.
 
-Environment: HALNORM_KITS (where ./run package builds), CLANG, LLVM_NM, LLVM_OBJDUMP, HALNORM_HALIDE.
+Environment: HALNORM_KITS (where ./run package builds), CLANG, LLVM_NM, LLVM_READOBJ, HALNORM_HALIDE.
 """
 
 import concurrent.futures
@@ -21,9 +21,9 @@ KITS = pathlib.Path(os.environ["HALNORM_KITS"])
 PLATFORMS = {
     "aarch64-android": ("aarch64-linux-android21", "elf64-littleaarch64", ""),
     "armv7-android": ("armv7-linux-androideabi21", "elf32-littlearm", ""),
-    "aarch64-ios": ("arm64-apple-ios14", "mach-o arm64", "_"),
-    "aarch64-macos": ("arm64-apple-macos12", "mach-o arm64", "_"),
-    "x86-64-windows": ("x86_64-pc-windows-msvc", "coff-x86-64", ""),
+    "aarch64-ios": ("arm64-apple-ios14", "Mach-O arm64", "_"),
+    "aarch64-macos": ("arm64-apple-macos12", "Mach-O arm64", "_"),
+    "x86-64-windows": ("x86_64-pc-windows-msvc", "COFF-x86-64", ""),
     "aarch64-noos": ("aarch64-none-elf", "elf64-littleaarch64", ""),
     "armv7-noos": ("armv7-none-eabihf", "elf32-littlearm", ""),
 }
@@ -65,8 +65,8 @@ class Emitted(unittest.TestCase):
             objects = sorted([*folder.glob("*.o"), *folder.glob("*.obj")])
             with self.subTest(platform):
                 self.assertGreater(len(objects), 40, f"{folder} should have the kernels; ./run package {platform} makes them")
-                _, formats = output(os.environ["LLVM_OBJDUMP"], "-f", *objects)
-                self.assertEqual(len(objects), formats.count(f"file format {form}\n"))
+                _, formats = output(os.environ["LLVM_READOBJ"], "--file-header", *objects)
+                self.assertEqual(len(objects), formats.count(f"Format: {form}\n"))
                 _, wanted = output(os.environ["LLVM_NM"], "--undefined-only", "--format=just-symbols", *objects)
                 names = {line.strip() for line in wanted.splitlines() if line.strip() and not line.endswith(":")}
                 good = {prefix + name for name in needs.KERNEL | needs.KERNEL_ARMV7} | needs.KERNEL_EMITTED | \
