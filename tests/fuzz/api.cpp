@@ -129,6 +129,10 @@ int64_t span_of(const halnorm_tensor &t) {
 }
 
 bool readable(const halnorm_tensor &t) {
+    for (int i = 0; i < std::min(std::max(t.rank, 0), HALNORM_MAX_RANK); i++) {
+        if (t.shape[i] > 1 && t.strides[i] < 0)
+            return false;  // its memory begins below its data
+    }
     return t.data != nullptr && span_of(t) > 0 &&
            reinterpret_cast<uintptr_t>(t.data) % size_of(t.dtype) == 0;
 }
