@@ -181,6 +181,12 @@ function(halnorm_add_kernel LIBRARY KERNEL VARIANT STAGE DTYPE)
       COMMAND ${HALNORM_LLC} -O3 -relocation-model=pic -function-sections -filetype=obj ${out}/${KERNEL}.bc -o ${kernel})
   endif()
   if(passes AND emit STREQUAL bitcode)
+    if(HALNORM_STRICT_KERNELS)
+      list(PREPEND finish
+        COMMAND ${HALNORM_OPT} -S ${out}/${KERNEL}.bc -o ${out}/${KERNEL}.ll
+        COMMAND sed -i -E "${HALNORM_STRICT_KERNELS}" ${out}/${KERNEL}.ll
+        COMMAND ${HALNORM_OPT} ${out}/${KERNEL}.ll -o ${out}/${KERNEL}.bc)
+    endif()
     list(PREPEND finish COMMAND ${HALNORM_OPT} ${passes} ${out}/${KERNEL}.bc -o ${out}/${KERNEL}.bc)
   endif()
   if(emit STREQUAL c_source)

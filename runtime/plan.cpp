@@ -9,11 +9,11 @@ namespace {
 
 // A group of channels that goes through all stages should stay in L2 beside what else lives there,
 // all of its tensors together; the smallest L2 that matters is 128 KB (Cortex-A55).
-constexpr int64_t group_bytes = 256 * 1024;
+constexpr int64_t group_bytes = int64_t{256} * 1024;
 
 // Elements of one call of `normalize`: long enough that the call costs nothing, short enough to
 // share among threads.
-constexpr int64_t apply_elements = 64 * 1024;
+constexpr int64_t apply_elements = int64_t{64} * 1024;
 
 // A float32 accumulator takes about this many addends before a double does; see docs/numerics.md.
 constexpr int64_t accumulator_addends = 16, gpu_accumulator_addends = 32;
@@ -100,7 +100,7 @@ int64_t choose_chunk_s(int64_t s) {
 // Of few channels in one long row each (a plane of one image, or all of a single channel) the rows
 // are cut, so that there is something to share out: channels are by far too few.
 void cut_long_rows(Region *r) {
-    constexpr int64_t longest = 16 * 1024, shortest = longest / 4, step = chunk_unit;
+    constexpr int64_t longest = int64_t{16} * 1024, shortest = longest / 4, step = chunk_unit;
     if (r->layout != kernel_nchw || r->n.extent != 1 || r->width() >= 16 || r->s.extent <= longest)
         return;
     int64_t row = longest;

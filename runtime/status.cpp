@@ -64,6 +64,7 @@ Failure &Failure::operator<<(double number) {
         magnitude /= 10, exponent++;
     while (magnitude < 1)
         magnitude *= 10, exponent--;
+    // NOLINTNEXTLINE(bugprone-incorrect-roundings): between 1e5 and 1e6, and lround is libm's
     int64_t digits = static_cast<int64_t>(magnitude * 1e5 + 0.5);
     if (digits == 1000000)
         digits = 100000, exponent++;

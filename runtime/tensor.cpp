@@ -10,7 +10,7 @@ constexpr int64_t max_int32 = 0x7fffffff;
 // Kernels count in 32 bits, and form the offset of what would follow an axis before they step back
 // into it: one step beyond the last element of each axis has to have a number too. Then there are
 // some vectors beyond an extent that fills none, and rows of up to 16 K elements that plan.cpp cuts.
-constexpr int64_t max_reach = max_int32 + 1 - 32 * 1024;
+constexpr int64_t max_reach = max_int32 + 1 - 32768;
 
 // The other extents and the strides of an empty tensor may be anything; nothing may be multiplied
 // with them.
@@ -30,7 +30,8 @@ halnorm_status check_alone(const Operand &a) {
                << a.name << ".dtype: was " << static_cast<int64_t>(t.dtype)
                << ", should be HALNORM_FLOAT32 (0) or HALNORM_FLOAT64 (1)";
     }
-    if (t.dtype == HALNORM_FLOAT32 ? !HALNORM_HAS_FLOAT32 : !HALNORM_HAS_FLOAT64) {
+    constexpr bool has_kernels[] = {HALNORM_HAS_FLOAT32, HALNORM_HAS_FLOAT64};
+    if (!has_kernels[t.dtype]) {
         return Failure(HALNORM_ERROR_UNSUPPORTED)
                << a.name << ".dtype: was " << (t.dtype == HALNORM_FLOAT32 ? "float32" : "float64")
                << ", for which this build has no kernels (HALNORM_DTYPES)";
@@ -221,6 +222,7 @@ halnorm_status fold(const halnorm_config &config, const Operand *operands, int c
     }
     const halnorm_tensor &x = *operands[0].tensor;
     const int channel = channel_axis(config, x);
+    // NOLINTNEXTLINE(clang-analyzer-security.ArrayBound): check_alone has seen 2 to 5 axes
     if (x.shape[channel] != config.num_channels) {
         return Failure(HALNORM_ERROR_SHAPE)
                << operands[0].name << ".shape[" << static_cast<int64_t>(channel) << "]: was "

@@ -54,7 +54,7 @@ void work() {
 // to be woken takes longer than that.
 template<typename Changed>
 void wait_for(pthread_cond_t *condition, Changed changed) {
-    constexpr int64_t awake = 20 * 1000;  // nanoseconds
+    constexpr int64_t awake = 20000;  // nanoseconds
     if (!changed()) {
         pthread_mutex_unlock(&mutex);
         const int64_t began = now();

@@ -62,8 +62,8 @@ std::string escaped(std::string_view text, size_t limit, bool quotes) {
         } else {
             for (const char c : sequence) {
                 char hex[8];
-                std::snprintf(hex, sizeof hex, "\\x%02x",
-                              static_cast<unsigned>(static_cast<uint8_t>(c)));
+                static_cast<void>(std::snprintf(
+                    hex, sizeof hex, "\\x%02x", static_cast<unsigned>(static_cast<uint8_t>(c))));
                 result += hex;
             }
         }

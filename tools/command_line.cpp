@@ -120,10 +120,10 @@ void read_values(const LayerTexts &texts, LayerOptions *options) {
         config.activation_alpha = parse_finite("--act-alpha", *texts.act_alpha);
     if (texts.momentum)
         config.momentum = parse_finite("--momentum", *texts.momentum);
-    if (texts.epsilon)
+    if (texts.epsilon) {
         config.epsilon = parse_finite("--epsilon", *texts.epsilon);
-    if (config.epsilon < 0) {
-        throw Error("--epsilon", "was " + in_quotes(*texts.epsilon) + ", should be at least 0");
+        if (config.epsilon < 0)
+            throw Error("--epsilon", "was " + in_quotes(*texts.epsilon) + ", should be at least 0");
     }
     if (texts.num_channels) {
         options->num_channels = parse_whole("--num-channels", *texts.num_channels, 1,

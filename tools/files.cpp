@@ -12,7 +12,7 @@ const char *volatile unfinished_file = nullptr;
 extern "C" void remove_unfinished_file(int signal) {
     if (unfinished_file != nullptr)
         unlink(unfinished_file);
-    raise(signal);  // SA_RESETHAND: this time it ends the process
+    static_cast<void>(raise(signal));  // SA_RESETHAND: this time it ends the process
 }
 
 void handle_signals() {

@@ -29,7 +29,7 @@ ExitStatus run(const CommandLine &line) {
         print(line.text);
         break;
     case Command::usage:
-        std::fputs(line.text.c_str(), stderr);
+        static_cast<void>(std::fputs(line.text.c_str(), stderr));
         return ExitStatus::usage;
     case Command::variants:
         print(list_variants(line.json));
@@ -45,7 +45,7 @@ ExitStatus run(const CommandLine &line) {
 }
 
 void complain(const std::string &speaker, const std::string &message) {
-    std::fprintf(stderr, "%s: %s\n", speaker.c_str(), message.c_str());
+    static_cast<void>(std::fprintf(stderr, "%s: %s\n", speaker.c_str(), message.c_str()));
 }
 
 }  // namespace
@@ -53,7 +53,7 @@ void complain(const std::string &speaker, const std::string &message) {
 int main(int argc, char **argv) {
     // A file beyond the size limit is then an error of write() like a full disk, not the end of the
     // process.
-    std::signal(SIGXFSZ, SIG_IGN);
+    static_cast<void>(std::signal(SIGXFSZ, SIG_IGN));
     halnorm_enable_gpu();
     CommandLine line;
     ExitStatus status = ExitStatus::failure;

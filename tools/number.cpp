@@ -20,6 +20,7 @@ std::string_view without_plus(std::string_view text) {
 template<typename Number>
 std::errc read_all(std::string_view text, Number *number) {
     const char *const end = text.data() + text.size();
+    // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): it is told the end
     const std::from_chars_result result = std::from_chars(text.data(), end, *number);
     return result.ptr == end ? result.ec : std::errc::invalid_argument;
 }

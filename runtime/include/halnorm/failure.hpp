@@ -21,7 +21,7 @@ failure(halnorm_status code, const char *format, ...) {
     static thread_local char message[512];
     va_list arguments;
     va_start(arguments, format);
-    std::vsnprintf(message, sizeof message, format, arguments);
+    static_cast<void>(std::vsnprintf(message, sizeof message, format, arguments));
     va_end(arguments);
     return {code, message};
 }

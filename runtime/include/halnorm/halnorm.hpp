@@ -407,9 +407,11 @@ inline Status BatchNorm::allocate(const BatchNormOptions &options, State *state)
         gradient = std::memset(take(vector), 0, vector);
     for (int i = 0; i < 4; i++)
         state->names[i] = take(names.size(i));
-    if (options.variant != nullptr)
+    if (options.variant != nullptr) {
+        const size_t size = std::strlen(options.variant) + 1;
         state->config.variant =
-            std::strcpy(take(std::strlen(options.variant) + 1), options.variant);
+            static_cast<char *>(std::memcpy(take(size), options.variant, size));
+    }
     return {};
 }
 
@@ -433,11 +435,11 @@ inline Status BatchNorm::register_names(const BatchNormOptions &options, const S
         unique = true;
         for (int i = 0; i < 4; i++) {
             if (names.text[i] != nullptr) {
-                std::strcpy(state->names[i], names.text[i]);
+                std::memcpy(state->names[i], names.text[i], names.size(i));
                 continue;
             }
-            std::snprintf(state->names[i], names.size(i), "batch_norm_%llu.%s", number,
-                          suffixes[i]);
+            static_cast<void>(std::snprintf(state->names[i], names.size(i), "batch_norm_%llu.%s",
+                                            number, suffixes[i]));
             unique = unique && !living.have(state->names[i], nullptr);
             for (const char *given : names.text)
                 unique = unique && (given == nullptr || std::strcmp(given, state->names[i]) != 0);

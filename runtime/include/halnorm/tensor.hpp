@@ -100,7 +100,7 @@ public:
     size_t size() const { return size_; }
 
 private:
-    void swap(Workspace &other) {
+    void swap(Workspace &other) noexcept {
         std::swap(memory_, other.memory_);
         std::swap(data_, other.data_);
         std::swap(size_, other.size_);
