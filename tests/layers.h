@@ -31,7 +31,8 @@ std::vector<T> copy_of(const halnorm::BasicVector<Void> &vector) {
 
 template<typename T>
 bool same_bits(const std::vector<T> &a, const std::vector<T> &b) {
-    return a.size() == b.size() && memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+    return a.size() == b.size() &&
+           (a.empty() || memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
 // A failure of that kind whose message has all of these words.
