@@ -53,7 +53,7 @@ def main():
     write_sums(folder)
     archive = arguments.out / f"{name}.tar.gz"
     archive.write_bytes(packed(folder, name))
-    print(f"{archive}: {archive.stat().st_size} bytes, sha256 {hashlib.sha256(archive.read_bytes()).hexdigest()}")
+    print(f"{os.path.relpath(archive)}: {archive.stat().st_size} bytes, sha256 {hashlib.sha256(archive.read_bytes()).hexdigest()}")
 
 
 def parse():
