@@ -138,7 +138,7 @@ TEST_P(Activations, of_subnormals) {
         GTEST_SKIP() << GetParam() << " flushes subnormals to zero";
     for_each_setting([](const Case &s) {
         const double smallest = least_subnormal(s.dtype);
-        const double normal = s.dtype == HALNORM_FLOAT32 ? static_cast<double>(FLT_MIN) : DBL_MIN;
+        const double normal = least_normal(s.dtype);
         const std::vector<double> y =
             apply(s, {normal / 2, -normal / 2, normal / 1024, smallest, -smallest});
         const std::vector<double> v = {normal / 2, -normal / 2, normal / 1024, smallest, -smallest};

@@ -20,6 +20,10 @@ inline double least_subnormal(halnorm_dtype dtype) {
     return dtype == HALNORM_FLOAT32 ? 0x1p-149 : 0x1p-1074;
 }
 
+inline double least_normal(halnorm_dtype dtype) {
+    return dtype == HALNORM_FLOAT32 ? static_cast<double>(FLT_MIN) : DBL_MIN;
+}
+
 // Relative error of M2 and of the variance. float32: docs/semantics.md. float64: the classical
 // bound of a sum of m terms in any order, m u, of the sums around a shift that costs as much as M2
 // itself (a worse one is replaced), and 16 u for the squares, the merges and the division; derived
@@ -40,6 +44,12 @@ inline double m2_absolute(halnorm_dtype dtype, double m, double m2) {
 inline double mean_absolute(halnorm_dtype dtype, double m, double mean, double deviation) {
     const double sums = dtype == HALNORM_FLOAT32 ? 8 * 0x1p-24 : (1.5 * m + 16) * 0x1p-53;
     return sums * deviation + 2 * 0x1p-53 * fabs(mean);
+}
+
+// Of channel c of the statistics.
+inline double mean_absolute(halnorm_dtype dtype, const reference::Statistics &s, size_t c) {
+    const double m = static_cast<double>(s.count);
+    return mean_absolute(dtype, m, s.mean[c], m > 1 ? sqrt(s.m2[c] / m) : 0);
 }
 
 // Of new = old * momentum + batch * (1 - momentum), computed in double and rounded to the dtype,
@@ -231,8 +241,7 @@ inline bool close(halnorm_dtype dtype, double actual, double expected, double to
         return (actual > 0) == (expected > 0);
     }
     // Down there each rounding, of which a result has a handful, is to a multiple of the least number.
-    const double normal = dtype == HALNORM_FLOAT32 ? static_cast<double>(FLT_MIN) : DBL_MIN;
-    const double spacing = fabs(expected) < normal ? 4 * least_subnormal(dtype) : 0;
+    const double spacing = fabs(expected) < least_normal(dtype) ? 4 * least_subnormal(dtype) : 0;
     return fabs(actual - expected) <= tolerance + spacing;
 }
 

@@ -110,10 +110,14 @@ struct Arguments {
     }
 };
 
+int axes_of(const halnorm_tensor &t) {
+    return std::min(std::max(t.rank, 0), HALNORM_MAX_RANK);
+}
+
 // Bytes from the first to the last element; -1 where that is no number to allocate.
 int64_t span_of(const halnorm_tensor &t) {
     __int128 last = 0, element = t.dtype == HALNORM_FLOAT32 ? 4 : 8;
-    const int rank = std::min(std::max(t.rank, 0), HALNORM_MAX_RANK);
+    const int rank = axes_of(t);
     for (int i = 0; i < rank; i++) {
         if (t.shape[i] == 0)
             return 0;
@@ -129,7 +133,7 @@ int64_t span_of(const halnorm_tensor &t) {
 }
 
 bool readable(const halnorm_tensor &t) {
-    for (int i = 0; i < std::min(std::max(t.rank, 0), HALNORM_MAX_RANK); i++) {
+    for (int i = 0; i < axes_of(t); i++) {
         if (t.shape[i] > 1 && t.strides[i] < 0)
             return false;  // its memory begins below its data
     }

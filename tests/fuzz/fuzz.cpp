@@ -94,8 +94,7 @@ unsigned Values::byte() {
 }
 
 bool Values::is_special(unsigned byte, double *value) const {
-    const bool narrow = dtype_ == HALNORM_FLOAT32;
-    const double least = least_subnormal(dtype_), normal = narrow ? 0x1p-126 : 0x1p-1022;
+    const double least = least_subnormal(dtype_), normal = least_normal(dtype_);
     const double list[] = {NAN, INFINITY, -INFINITY, -0.0, least, -least, normal, 0x1p-60};
     const bool is = special_ && byte >= 128 - std::size(list) && byte < 128;
     if (is)
