@@ -297,7 +297,10 @@ void Call::expect_forward() {
         return;
 
     const reference::Statistics s = statistics(in);
-    const auto mean_error = [&](size_t c) { return mean_absolute(settings.dtype, s, c); };
+    // Of one element per channel exact zeros are saved, whatever it is.
+    const auto mean_error = [&](size_t c) {
+        return in.count() > 1 ? mean_absolute(settings.dtype, s, c) : 0;
+    };
     if (settings.saved) {
         expect_close_means("saved_mean", saved_mean, f.saved_mean, mean_error);
         expect_close("saved_inv_std", saved_inv_std, f.saved_inv_std, [&](size_t c) {
