@@ -17,12 +17,44 @@ endif()
 option(HALNORM_GPU "Build the variants for GPUs (without them: a smaller archive)" ON)
 set(HALNORM_VARIANTS "" CACHE STRING
   "Build these variants of the list, and generic where none of them always fits (default: all; fewer: a smaller archive)")
-set(HALNORM_DTYPES "float32;float64" CACHE STRING "Build kernels for these types of data (one: half the archive)")
-foreach(dtype IN LISTS HALNORM_DTYPES)
-  if(NOT dtype MATCHES "^float(32|64)$")
-    message(FATAL_ERROR "HALNORM_DTYPES: was '${dtype}', should be of: float32 float64")
+# halnorm_parts(NAME HELP PART...): an option that leaves out parts of the library; default: all PARTs.
+function(halnorm_parts NAME HELP)
+  set(${NAME} "${ARGN}" CACHE STRING "${HELP}")
+  foreach(part IN LISTS ${NAME})
+    if(NOT part IN_LIST ARGN)
+      list(JOIN ARGN " " parts)
+      message(FATAL_ERROR "${NAME}: was '${part}', should be of: ${parts}")
+    endif()
+  endforeach()
+  if(NOT ${NAME})
+    list(JOIN ARGN " " parts)
+    message(FATAL_ERROR "${NAME}: was empty, should be some of: ${parts}")
   endif()
-endforeach()
+endfunction()
+# In the orders of the enumerations in halnorm.h.
+set(halnorm_activations none relu relu6 leaky_relu elu sigmoid tanh silu swish hardsigmoid hardswish gelu gelu_tanh softplus mish)
+halnorm_parts(HALNORM_ACTIVATIONS "Build kernels with these activations, and none" ${halnorm_activations})
+halnorm_parts(HALNORM_DTYPES "Build kernels for these types of data" float32 float64)
+halnorm_parts(HALNORM_LAYOUTS "Build kernels for these layouts; rank 2 is NHWC's" NCHW NHWC)
+halnorm_parts(HALNORM_PIPELINES "Build these functions and their kernels; training has halnorm_statistics too" inference training backward)
+
+# halnorm_bits(OUT LIST PART...): bit k is set where LIST holds the k-th PART.
+function(halnorm_bits OUT LIST)
+  set(bits 0)
+  set(bit 1)
+  foreach(part IN LISTS ARGN)
+    if(part IN_LIST ${LIST})
+      math(EXPR bits "${bits} | ${bit}")
+    endif()
+    math(EXPR bit "2 * ${bit}")
+  endforeach()
+  set(${OUT} ${bits} PARENT_SCOPE)
+endfunction()
+halnorm_bits(halnorm_activation_bits HALNORM_ACTIVATIONS ${halnorm_activations})
+math(EXPR halnorm_activation_bits "${halnorm_activation_bits} | 1")
+halnorm_bits(halnorm_dtype_bits HALNORM_DTYPES float32 float64)
+halnorm_bits(halnorm_layout_bits HALNORM_LAYOUTS NCHW NHWC)
+
 option(HALNORM_KERNELS_APART
   "Make each kernel a target of its own that the archive does not hold: a link picks those it needs (bench/try)" OFF)
 set(HALNORM_KERNELS_DIR "" CACHE PATH
@@ -32,10 +64,20 @@ if(HALNORM_ARCH STREQUAL x86-64)
   option(HALNORM_STREAMING "Build the kernels with streaming stores that the list of variants names (needs LLVM 22)" ON)
 endif()
 
-# Stages: those with x and y have a kernel per layout.
+# Stages: those with x and y have a kernel per layout. GpuKernels (runtime/kernels.h) has them in the order of ALL_STAGES.
+set(HALNORM_ALL_STAGES shift sums normalize normalize_add activation_gradient gradient_sums input_gradient
+  merge batch_coefficients moving_coefficients moving_statistics saved_coefficients parameter_gradients input_coefficients)
 set(HALNORM_LAYOUT_STAGES shift sums normalize normalize_add activation_gradient gradient_sums input_gradient)
-set(HALNORM_CHANNEL_STAGES merge batch_coefficients moving_coefficients
+set(HALNORM_ACTIVATION_STAGES normalize normalize_add activation_gradient gradient_sums input_gradient)
+set(halnorm_inference_stages normalize normalize_add moving_coefficients)
+set(halnorm_training_stages shift sums merge batch_coefficients normalize normalize_add)
+set(halnorm_backward_stages activation_gradient gradient_sums input_gradient
   moving_statistics saved_coefficients parameter_gradients input_coefficients)
+set(HALNORM_STAGES "")
+foreach(pipeline IN LISTS HALNORM_PIPELINES)
+  list(APPEND HALNORM_STAGES ${halnorm_${pipeline}_stages})
+endforeach()
+list(REMOVE_DUPLICATES HALNORM_STAGES)
 
 # Halide's target of a variant on ARCH, and what Halide emits for it.
 function(halnorm_target_of ARCH FEATURES TARGET EMIT)
@@ -266,14 +308,19 @@ function(halnorm_add_kernels LIBRARY)
   get_property(variants GLOBAL PROPERTY HALNORM_VARIANTS)
   set(out ${PROJECT_BINARY_DIR}/kernels)
   file(MAKE_DIRECTORY ${out}/include)
-  list(TRANSFORM HALNORM_STREAMING_STAGES APPEND _streaming OUTPUT_VARIABLE streaming_stages)
-  foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES streaming_stages)
+  list(JOIN HALNORM_STAGES "|" stages)
+  set(streaming_stages ${HALNORM_STREAMING_STAGES})
+  list(FILTER streaming_stages INCLUDE REGEX "^(${stages})$")
+  list(TRANSFORM streaming_stages APPEND _streaming)
+  foreach(stage IN LISTS HALNORM_STAGES streaming_stages)
     foreach(kind cpu gpu)
       set(includes_${stage}_${kind} "")
       set(rows_${stage}_${kind} "")
     endforeach()
   endforeach()
   set(rows_variants "")
+  set(gpu_variants "")
+  set(streaming_variants "")
 
   foreach(variant IN LISTS variants)
     get_property(device GLOBAL PROPERTY HALNORM_${variant}_DEVICE)
@@ -281,15 +328,20 @@ function(halnorm_add_kernels LIBRARY)
       set(kind cpu)
       set(other gpu)
     else()
+      list(APPEND gpu_variants ${variant})
       set(kind gpu)
       set(other cpu)
     endif()
     set(streaming "")
     if(HALNORM_STREAMING)
       get_property(streaming GLOBAL PROPERTY HALNORM_${variant}_STREAMING)
+      list(FILTER streaming INCLUDE REGEX "^(${stages})$")
       list(TRANSFORM streaming APPEND _streaming)
     endif()
-    foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES streaming_stages)
+    if(streaming)
+      list(APPEND streaming_variants ${variant})
+    endif()
+    foreach(stage IN LISTS HALNORM_STAGES streaming_stages)
       if(stage IN_LIST streaming_stages AND NOT stage IN_LIST streaming)
         string(APPEND rows_${stage}_cpu "    {},\n")
         continue()
@@ -303,10 +355,20 @@ function(halnorm_add_kernels LIBRARY)
           continue()
         endif()
         set(cells "")
-        if(NOT stage IN_LIST HALNORM_CHANNEL_STAGES)
-          foreach(layout nchw nhwc)
+        string(REGEX REPLACE "_streaming$" "" ordinary ${stage})
+        if(ordinary IN_LIST HALNORM_LAYOUT_STAGES)
+          set(parameters "")
+          if(ordinary IN_LIST HALNORM_ACTIVATION_STAGES)
+            set(parameters activations=${halnorm_activation_bits})
+          endif()
+          foreach(layout NCHW NHWC)
+            if(NOT layout IN_LIST HALNORM_LAYOUTS)
+              list(APPEND cells nullptr)
+              continue()
+            endif()
+            string(TOLOWER ${layout} layout)
             set(kernel halnorm_${stage}_${layout}_${dtype}__${variant})
-            halnorm_add_kernel(${LIBRARY} ${kernel} ${variant} ${stage} ${dtype} layout=${layout})
+            halnorm_add_kernel(${LIBRARY} ${kernel} ${variant} ${stage} ${dtype} layout=${layout} ${parameters})
             list(APPEND cells ${kernel})
           endforeach()
         else()
@@ -315,11 +377,14 @@ function(halnorm_add_kernels LIBRARY)
           list(APPEND cells ${kernel})
         endif()
         foreach(kernel IN LISTS cells)
+          if(kernel STREQUAL nullptr)
+            continue()
+          endif()
           halnorm_kernel_declaration(${kernel} ${row_type} ${dtype} declaration)
           string(APPEND includes_${stage}_${kind} "${declaration}")
         endforeach()
         list(JOIN cells ", " cells)
-        if(NOT stage IN_LIST HALNORM_CHANNEL_STAGES)
+        if(ordinary IN_LIST HALNORM_LAYOUT_STAGES)
           set(cells "{${cells}}")
         endif()
         list(APPEND row "${cells}")
@@ -342,7 +407,17 @@ function(halnorm_add_kernels LIBRARY)
   set(gpu_tables "")
   set(gpu_definitions "")
   set(gpu_includes "")
-  foreach(stage IN LISTS HALNORM_LAYOUT_STAGES HALNORM_CHANNEL_STAGES streaming_stages)
+  foreach(stage IN LISTS HALNORM_ALL_STAGES)
+    if(NOT stage IN_LIST HALNORM_STAGES)
+      list(APPEND gpu_tables nullptr)
+      continue()
+    endif()
+    halnorm_row_type(${stage} row_type)
+    string(APPEND gpu_includes "${includes_${stage}_gpu}")
+    string(APPEND gpu_definitions "const ${row_type} gpu_${stage}[] = {\n${rows_${stage}_gpu}};\n")
+    list(APPEND gpu_tables gpu_${stage})
+  endforeach()
+  foreach(stage IN LISTS HALNORM_STAGES streaming_stages)
     halnorm_row_type(${stage} row_type)
     file(GENERATE OUTPUT ${out}/${stage}_table.cpp CONTENT
 "// Generated from schedules/CMakeLists.txt.
@@ -357,12 +432,6 @@ ${rows_${stage}_cpu}};
 }  // namespace halnorm
 ")
     target_sources(${LIBRARY} PRIVATE ${out}/${stage}_table.cpp)
-    if(stage IN_LIST streaming_stages)
-      continue()
-    endif()
-    string(APPEND gpu_includes "${includes_${stage}_gpu}")
-    string(APPEND gpu_definitions "const ${row_type} gpu_${stage}[] = {\n${rows_${stage}_gpu}};\n")
-    list(APPEND gpu_tables gpu_${stage})
   endforeach()
   list(JOIN gpu_tables ", " gpu_tables)
   file(GENERATE OUTPUT ${out}/gpu_table.cpp CONTENT
@@ -389,6 +458,29 @@ const int32_t variant_count = ${count};
 }  // namespace halnorm
 ")
   target_sources(${LIBRARY} PRIVATE ${out}/variants_table.cpp)
+
+  # What the runtime has to know of its kernels. They bring it along to whoever compiles the runtime.
+  list(LENGTH gpu_variants gpu_count)
+  list(LENGTH streaming_variants streaming_count)
+  file(GENERATE OUTPUT ${out}/include/built.h CONTENT
+"// Generated from schedules/CMakeLists.txt and the options of the build: what kernels there are.
+#pragma once
+
+#include <stdint.h>
+
+namespace halnorm {
+namespace built {
+
+// Bit k is halnorm_activation k, halnorm_dtype k, KernelLayout k.
+constexpr uint32_t activations = ${halnorm_activation_bits}, dtypes = ${halnorm_dtype_bits}, layouts = ${halnorm_layout_bits};
+
+// Whether any variant is for a GPU, and whether any has kernels whose stores go past the cache.
+constexpr bool gpu = ${gpu_count} > 0, streaming = ${streaming_count} > 0;
+
+}  // namespace built
+}  // namespace halnorm
+")
+  target_include_directories(halnorm_internals INTERFACE ${out}/include)
   get_property(files GLOBAL PROPERTY HALNORM_KERNEL_FILES)
   add_custom_target(halnorm_kernels DEPENDS ${files})
 endfunction()

@@ -42,4 +42,58 @@ enum class ActivationForm : int32_t {
 //   scaled          dx = a * dy: neither x nor the statistics matter
 enum class GradientForm : int32_t { identity, relu, piecewise, of_leaky_relu, of_elu, scaled };
 
+// The form of each halnorm_activation, in their order.
+constexpr ActivationForm activation_form[] = {
+    ActivationForm::clamp,  // none
+    ActivationForm::clamp,  // relu
+    ActivationForm::clamp,  // relu6
+    ActivationForm::leaky_relu, ActivationForm::elu,  ActivationForm::sigmoid,
+    ActivationForm::tanh,       ActivationForm::silu,
+    ActivationForm::silu,   // swish
+    ActivationForm::clamp,  // hardsigmoid
+    ActivationForm::hardswish,  ActivationForm::gelu, ActivationForm::gelu_tanh,
+    ActivationForm::softplus,   ActivationForm::mish,
+};
+constexpr int activation_count = sizeof activation_form / sizeof *activation_form;
+
+// Activations that kernels are built for: bit k is halnorm_activation k. `none` is always there.
+class ActivationSet {
+public:
+    static constexpr uint32_t all = (uint32_t{1} << activation_count) - 1;
+
+    static constexpr int relu = 1, relu6 = 2, hardsigmoid = 9;  // as halnorm.h counts
+
+    constexpr explicit ActivationSet(uint32_t bits) : bits_(bits | 1) {}
+
+    constexpr bool has(int activation) const { return (bits_ >> activation & 1) != 0; }
+
+    constexpr bool needs(ActivationForm form) const {
+        for (int k = 0; k < activation_count; k++) {
+            if (has(k) && activation_form[k] == form)
+                return true;
+        }
+        return false;
+    }
+
+    constexpr bool needs(GradientForm form) const {
+        switch (form) {
+        case GradientForm::relu:
+            return has(relu);
+        case GradientForm::piecewise:
+            return has(relu6) || has(hardsigmoid) || needs(ActivationForm::leaky_relu);
+        case GradientForm::of_leaky_relu:
+            return needs(ActivationForm::leaky_relu);
+        case GradientForm::of_elu:
+            return needs(ActivationForm::elu);
+        case GradientForm::identity:
+        case GradientForm::scaled:
+            break;
+        }
+        return true;
+    }
+
+private:
+    uint32_t bits_;
+};
+
 }  // namespace halnorm

@@ -195,8 +195,8 @@ Expr softplus_slope(const Expr &v) {
     return select(strict_less(number(v, 20), v), number(v, 1), s.sigmoid);
 }
 
-// With w = exp(v) and n = w^2 + 2 w: n / (n + 2) + 4 v w (w + 1) / (n + 2)^2; for v >= 0 in terms of
-// 1 / w.
+// With w = exp(v) and n = w^2 + 2 w: n / (n + 2) + 4 v w (w + 1) / (n + 2)^2; for v >= 0 in terms
+// of 1 / w.
 Expr mish_slope(const Expr &v) {
     const Expr one = number(v, 1), two = number(v, 2);
     const Expr t = magnitude(v, decay_limit(v)), e = decay(t).e, below = negative(v);
@@ -290,10 +290,13 @@ Expr activate(ActivationForm form, const Expr &v, const ActivationParameters &p)
     return Expr();
 }
 
-Expr activate(const Expr &form, const Expr &v, const ActivationParameters &p) {
+Expr activate(const Expr &form, const Expr &v, const ActivationParameters &p,
+              const ActivationSet &built) {
     Expr result = activate(ActivationForm::clamp, v, p);
     for (int32_t k = 1; k < static_cast<int32_t>(ActivationForm::count); ++k) {
-        result = select(form == k, activate(static_cast<ActivationForm>(k), v, p), result);
+        const auto f = static_cast<ActivationForm>(k);
+        if (built.needs(f))
+            result = select(form == k, activate(f, v, p), result);
     }
     return result;
 }
@@ -309,11 +312,12 @@ Expr relu_gradient(const Expr &dy, const Expr &v, const Expr &lower) {
 }
 
 Expr activation_gradient(const Expr &form, const Expr &dy, const Expr &v,
-                         const ActivationParameters &p) {
+                         const ActivationParameters &p, const ActivationSet &built) {
     Expr result = piecewise_gradient(dy, v, p.lower, p.upper, p.alpha);
     for (int32_t k = 0; k < static_cast<int32_t>(ActivationForm::count); ++k) {
-        const Expr slope = slope_of(static_cast<ActivationForm>(k), v, p);
-        if (slope.defined())
+        const auto f = static_cast<ActivationForm>(k);
+        const Expr slope = slope_of(f, v, p);
+        if (slope.defined() && built.needs(f))
             result = select(form == k, strict_mul(dy, keep_nan(v, slope)), result);
     }
     return result;

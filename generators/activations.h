@@ -15,15 +15,17 @@ struct ActivationParameters {
 // function.
 Halide::Expr activate(ActivationForm form, const Halide::Expr &v, const ActivationParameters &p);
 
-// The same for a form known at run time: an int32 scalar. Selects among all forms; the schedule
-// must specialize on form == k for every k, so that one formula remains in each branch.
+// The same for a form known at run time: an int32 scalar. Selects among the forms of `built`; the
+// schedule must specialize on form == k for every such k, so that one formula remains in each
+// branch.
 Halide::Expr activate(const Halide::Expr &form, const Halide::Expr &v,
-                      const ActivationParameters &p);
+                      const ActivationParameters &p, const ActivationSet &built);
 
-// dy * act'(v) of every form but leaky_relu, for a form known at run time. Of clamp alpha is the
+// dy * act'(v) of those forms but leaky_relu, for a form known at run time. Of clamp alpha is the
 // slope below `lower`, so that it serves leaky_relu too.
 Halide::Expr activation_gradient(const Halide::Expr &form, const Halide::Expr &dy,
-                                 const Halide::Expr &v, const ActivationParameters &p);
+                                 const Halide::Expr &v, const ActivationParameters &p,
+                                 const ActivationSet &built);
 
 // dy times `below` where v <= lower, 0 where v >= upper, else dy; no limit where that is NaN. What
 // a slope of 0 cuts off may be NaN or infinite.

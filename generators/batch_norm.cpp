@@ -32,6 +32,12 @@ using Output = Halide::GeneratorOutput<T>;
 
 const std::map<std::string, Layout> layouts = {{"nchw", Layout::nchw}, {"nhwc", Layout::nhwc}};
 
+// The bits of an ActivationSet, of the stages that know activations.
+struct Activations : Halide::GeneratorParam<uint32_t> {
+    Activations() : GeneratorParam("activations", ActivationSet::all) {}
+    ActivationSet set() const { return ActivationSet(value()); }
+};
+
 Expr real(const Expr &e) {
     return cast<double>(e);
 }
@@ -248,13 +254,12 @@ public:
         g.layout = layout;
         g.type = Halide::type_of<T>();
         dense_in(g.layout, x);
-        describe_sums(g, this->get_target(), x.dim(0).extent(), x.dim(1).extent(),
-                      x.dim(2).extent(), {block_n, chunk_s, chunk_n},
-                      [&](const Expr &s, const Expr &row, const Expr &counts) {
-                          const Expr d =
-                              select(counts, x(s, g.c, row) - shift(g.c, g.b), cast<T>(0));
-                          return Tuple(d, d * d);
-                      });
+        describe_sums(
+            g, this->get_target(), x.dim(0).extent(), x.dim(1).extent(), x.dim(2).extent(),
+            {block_n, chunk_s, chunk_n}, [&](const Expr &s, const Expr &row, const Expr &counts) {
+                const Expr d = select(counts, x(s, g.c, row) - shift(g.c, g.b), cast<T>(0));
+                return Tuple(d, d * d);
+            });
         sums = g.sums;
     }
 
@@ -291,8 +296,8 @@ public:
         // Squares that overflowed make the channel NaN: 1 / sqrt(Inf) would make it a constant.
         const Expr overflow = strict_float(g.total(g.c)[1] - g.total(g.c)[1]);
         g.merged(g.c) = Tuple(real(shift(g.c, 0)) + mean_d,
-                               at_least_zero(g.total(g.c)[1] - g.total(g.c)[0] * mean_d + overflow),
-                               g.total(g.c)[2]);
+                              at_least_zero(g.total(g.c)[1] - g.total(g.c)[0] * mean_d + overflow),
+                              g.total(g.c)[2]);
         moments = g.merged;
     }
 
@@ -376,12 +381,13 @@ bool cheap(ActivationForm form) {
            form == ActivationForm::hardswish;
 }
 
-// One form for each activation but those that are `not_used`.
-std::vector<Form> activation_forms(const Expr &form, std::vector<ActivationForm> not_used = {}) {
+// The forms of the activations that are built, but those that are `not_used`.
+std::vector<Form> activation_forms(const Expr &form, const ActivationSet &built,
+                                   std::vector<ActivationForm> not_used = {}) {
     std::vector<Form> forms;
     for (int k = 0; k < static_cast<int>(ActivationForm::count); k++) {
         const auto f = static_cast<ActivationForm>(k);
-        if (std::find(not_used.begin(), not_used.end(), f) == not_used.end())
+        if (built.needs(f) && std::find(not_used.begin(), not_used.end(), f) == not_used.end())
             forms.push_back({form == k, cheap(f)});
     }
     return forms;
@@ -406,6 +412,7 @@ template<typename T>
 class NormalizeGenerator : public Halide::Generator<NormalizeGenerator<T>> {
 public:
     Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
+    Activations activations;
     Halide::GeneratorParam<bool> streaming{"streaming", false};
     Input<Buffer<T>> x{"x", 3};
     Input<Buffer<T>> center{"center", 1};
@@ -419,8 +426,8 @@ public:
 
     void generate() {
         const Expr v = (x(g.s, g.c, g.n) - center(g.c)) * scale(g.c) + offset(g.c);
-        g.y(g.s, g.c, g.n) = activate(form, v, {lower, upper, alpha});
-        g.forms = activation_forms(form);
+        g.y(g.s, g.c, g.n) = activate(form, v, {lower, upper, alpha}, activations.set());
+        g.forms = activation_forms(form, activations.set());
         describe<T>(g, layout, streaming, y, {&x});
     }
 
@@ -434,6 +441,7 @@ template<typename T>
 class NormalizeAddGenerator : public Halide::Generator<NormalizeAddGenerator<T>> {
 public:
     Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
+    Activations activations;
     Halide::GeneratorParam<bool> streaming{"streaming", false};
     Input<Buffer<T>> x{"x", 3};
     Input<Buffer<T>> z{"z", 3};
@@ -450,8 +458,8 @@ public:
     void generate() {
         const Expr v = (x(g.s, g.c, g.n) - center(g.c)) * scale(g.c) + offset(g.c);
         g.y(g.s, g.c, g.n) =
-            activate(form, v + z(g.s, g.c, g.n) * factor, {lower, upper, alpha});
-        g.forms = activation_forms(form);
+            activate(form, v + z(g.s, g.c, g.n) * factor, {lower, upper, alpha}, activations.set());
+        g.forms = activation_forms(form, activations.set());
         describe<T>(g, layout, streaming, y, {&x, &z});
     }
 
@@ -477,6 +485,7 @@ struct ElementOf {
     Expr form;  // GradientForm
     Expr lower, upper, below;
     Expr inverse;  // of alpha, where x is y
+    ActivationSet built;
     // Identity and relu have formulas of their own. They are piecewise linear too, and a schedule
     // that has one loop for all forms does better without.
     bool specialized = true;
@@ -484,27 +493,35 @@ struct ElementOf {
     Element operator()(const Expr &x, const Expr &dy, const Expr &center, const Expr &scale,
                        const Expr &offset) const {
         const Expr d = x - center, v = d * scale + offset;
-        const Expr of_leaky_relu = is(GradientForm::of_leaky_relu),
-                   of_elu = is(GradientForm::of_elu);
         Expr of_x = piecewise_gradient(dy, v, lower, upper, below);
         if (specialized) {
             of_x = select(is(GradientForm::identity), dy, is(GradientForm::relu),
                           relu_gradient(dy, v, lower), of_x);
         }
-        return {select(of_leaky_relu, leaky_relu_inverse(x, inverse) - center, of_elu,
-                       elu_inverse(x, inverse) - center, d),
-                select(of_leaky_relu, piecewise_gradient(dy, x, lower, upper, below), of_elu,
-                       elu_gradient_of_y(dy, x, below), of_x)};
+        Element e = {d, of_x};
+        const auto also = [&](GradientForm f, const Expr &of_d, const Expr &of_g) {
+            if (built.needs(f))
+                e = {select(is(f), of_d, e.d), select(is(f), of_g, e.g)};
+        };
+        also(GradientForm::of_elu, elu_inverse(x, inverse) - center,
+             elu_gradient_of_y(dy, x, below));
+        also(GradientForm::of_leaky_relu, leaky_relu_inverse(x, inverse) - center,
+             piecewise_gradient(dy, x, lower, upper, below));
+        return e;
     }
 
     Expr is(GradientForm f) const { return form == static_cast<int>(f); }
 
+    // Those of the elements alone, without `scaled`.
     std::vector<Form> forms() const {
-        return {{is(GradientForm::identity), true},
-                {is(GradientForm::relu), true},
-                {is(GradientForm::piecewise), true},
-                {is(GradientForm::of_leaky_relu), false},
-                {is(GradientForm::of_elu), false}};
+        std::vector<Form> all;
+        for (GradientForm f : {GradientForm::identity, GradientForm::relu, GradientForm::piecewise,
+                               GradientForm::of_leaky_relu, GradientForm::of_elu}) {
+            const bool from_y = f == GradientForm::of_leaky_relu || f == GradientForm::of_elu;
+            if (built.needs(f))
+                all.push_back({is(f), !from_y});
+        }
+        return all;
     }
 };
 
@@ -512,6 +529,7 @@ template<typename T>
 class ActivationGradientGenerator : public Halide::Generator<ActivationGradientGenerator<T>> {
 public:
     Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
+    Activations activations;
     Input<Buffer<T>> x{"x", 3};
     Input<Buffer<T>> z{"z", 3};  // x where there is none
     Input<Buffer<T>> dy{"dy", 3};
@@ -529,8 +547,9 @@ public:
     void generate() {
         const Expr v = (x(g.s, g.c, g.n) - center(g.c)) * scale(g.c) + offset(g.c);
         const Expr addend = zero_unless(factor != cast<T>(0), z(g.s, g.c, g.n) * factor);
-        g.y(g.s, g.c, g.n) = slope * activation_gradient(form, dy(g.s, g.c, g.n), v + addend, {lower, upper, alpha});
-        g.forms = activation_forms(form, {ActivationForm::leaky_relu});
+        g.y(g.s, g.c, g.n) = slope * activation_gradient(form, dy(g.s, g.c, g.n), v + addend,
+                                                         {lower, upper, alpha}, activations.set());
+        g.forms = activation_forms(form, activations.set(), {ActivationForm::leaky_relu});
         describe<T>(g, layout, false, g_out, {&x, &z, &dy});
     }
 
@@ -544,6 +563,7 @@ template<typename T>
 class GradientSumsGenerator : public Halide::Generator<GradientSumsGenerator<T>> {
 public:
     Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
+    Activations activations;
     Input<Buffer<T>> x{"x", 3};  // or y
     Input<Buffer<T>> dy{"dy", 3};
     Input<Buffer<T>> center{"center", 1};
@@ -565,7 +585,7 @@ public:
         dense_in(g.layout, x);
         dense_in(g.layout, dy);
         const bool gpu = this->get_target().has_gpu_feature();
-        const ElementOf element = {form, lower, upper, below, inverse, !gpu};
+        const ElementOf element = {form, lower, upper, below, inverse, activations.set(), !gpu};
         g.forms = element.forms();
         describe_sums(g, this->get_target(), x.dim(0).extent(), x.dim(1).extent(),
                       x.dim(2).extent(), {block_n, chunk_s, chunk_n},
@@ -588,6 +608,7 @@ template<typename T>
 class InputGradientGenerator : public Halide::Generator<InputGradientGenerator<T>> {
 public:
     Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
+    Activations activations;
     Halide::GeneratorParam<bool> streaming{"streaming", false};
     Input<Buffer<T>> x{"x", 3};  // or y
     Input<Buffer<T>> dy{"dy", 3};
@@ -607,7 +628,7 @@ public:
 
     void generate() {
         const Expr dy_ = dy(g.s, g.c, g.n);
-        const ElementOf element = {form, lower, upper, below, inverse};
+        const ElementOf element = {form, lower, upper, below, inverse, activations.set()};
         const Element e = element(x(g.s, g.c, g.n), dy_, center(g.c), scale(g.c), offset(g.c));
         const Expr through_statistics = zero_unless(by_batch != 0, e.d * b(g.c) + c(g.c));
         const Expr scaled = element.is(GradientForm::scaled);
@@ -635,8 +656,8 @@ public:
 
     void generate() {
         g.type = Halide::type_of<T>();
-        g.values(g.c) = Tuple(real(moving_mean(g.c)),
-                              inverse_deviation(real(moving_variance(g.c)), epsilon));
+        g.values(g.c) =
+            Tuple(real(moving_mean(g.c)), inverse_deviation(real(moving_variance(g.c)), epsilon));
         statistics = g.values;
     }
 
@@ -657,19 +678,19 @@ public:
     Input<double> prescale{"prescale"};
     Input<double> preshift{"preshift"};
     Input<int> of_y{"of_y"};  // y is there in place of x: act^-1(y) = gamma * xhat + beta
-    Output<Func> coefficients{"coefficients",
-                              {Halide::type_of<T>(), Halide::type_of<T>(), Halide::type_of<T>(),
-                               Float(64), Float(64)},
-                              1};  // (c) = (center, scale, offset, factor, rest)
+    Output<Func> coefficients{
+        "coefficients",
+        {Halide::type_of<T>(), Halide::type_of<T>(), Halide::type_of<T>(), Float(64), Float(64)},
+        1};  // (c) = (center, scale, offset, factor, rest)
 
     void generate() {
         g.type = Halide::type_of<T>();
-        const Tuple xyz =
-            coefficients_of(mean(g.c), inv_std(g.c), prescale * real(gamma(g.c)),
-                            prescale * real(beta(g.c)) + preshift, g.type);
+        const Tuple xyz = coefficients_of(mean(g.c), inv_std(g.c), prescale * real(gamma(g.c)),
+                                          prescale * real(beta(g.c)) + preshift, g.type);
         const Expr y = of_y != 0;
         const Expr center = select(y, beta(g.c), xyz[0]);
-        const Expr rest = select(y || real(center) == mean(g.c), Expr(0.0), mean(g.c) - real(center));
+        const Expr rest =
+            select(y || real(center) == mean(g.c), Expr(0.0), mean(g.c) - real(center));
         g.values(g.c) = Tuple(center, xyz[1], xyz[2],
                               select(y, Expr(1.0) / real(gamma(g.c)), inv_std(g.c)), rest);
         coefficients = g.values;
@@ -701,8 +722,7 @@ public:
         g.total(g.c) = Tuple(Expr(0.0), Expr(0.0));
         g.total(g.c) += Tuple(sum1(c, b), sum2(c, b));
         const Expr sum_g = g.total(g.c)[0], sum_gd = g.total(g.c)[1];
-        g.merged(g.c) =
-            Tuple(slope * sum_g, slope * factor(g.c) * (sum_gd - rest(g.c) * sum_g));
+        g.merged(g.c) = Tuple(slope * sum_g, slope * factor(g.c) * (sum_gd - rest(g.c) * sum_g));
         gradients = g.merged;
     }
 

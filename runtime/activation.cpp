@@ -4,45 +4,46 @@
 #include <string.h>
 
 #include "../generators/activation_forms.h"
+#include "built.h"
 #include "status.h"
 
 namespace halnorm {
 namespace {
 
-struct Activation {
-    const char *name;
-    ActivationForm form;
-    double default_alpha;
-};
-
-// In the order of halnorm_activation.
-constexpr Activation activations[] = {
-    {"none", ActivationForm::clamp, 0},
-    {"relu", ActivationForm::clamp, 0},
-    {"relu6", ActivationForm::clamp, 0},
-    {"leaky_relu", ActivationForm::leaky_relu, 0.02},
-    {"elu", ActivationForm::elu, 1},
-    {"sigmoid", ActivationForm::sigmoid, 0},
-    {"tanh", ActivationForm::tanh, 0},
-    {"silu", ActivationForm::silu, 0},
-    {"swish", ActivationForm::silu, 0},
-    {"hardsigmoid", ActivationForm::clamp, 0.2},
-    {"hardswish", ActivationForm::hardswish, 0},
-    {"gelu", ActivationForm::gelu, 0},
-    {"gelu_tanh", ActivationForm::gelu_tanh, 0},
-    {"softplus", ActivationForm::softplus, 0},
-    {"mish", ActivationForm::mish, 0},
-};
-static_assert(sizeof activations / sizeof *activations == HALNORM_ACT_COUNT,
-              "one row per halnorm_activation");
+// In the order of halnorm_activation. (No pointers, which a position-independent program
+// relocates.)
+constexpr char names[][12] = {"none",      "relu", "relu6",     "leaky_relu", "elu",
+                              "sigmoid",   "tanh", "silu",      "swish",      "hardsigmoid",
+                              "hardswish", "gelu", "gelu_tanh", "softplus",   "mish"};
+static_assert(sizeof names / sizeof *names == HALNORM_ACT_COUNT, "one name per halnorm_activation");
+static_assert(activation_count == HALNORM_ACT_COUNT, "one form per halnorm_activation");
+static_assert(ActivationSet::relu == HALNORM_ACT_RELU &&
+                  ActivationSet::relu6 == HALNORM_ACT_RELU6 &&
+                  ActivationSet::hardsigmoid == HALNORM_ACT_HARDSIGMOID,
+              "numbered as in halnorm.h");
 
 bool known(halnorm_activation a) {
     return static_cast<int>(a) >= 0 && a < HALNORM_ACT_COUNT;
 }
 
-void list_names(Failure &failure) {
-    for (const Activation &a : activations)
-        failure << " " << a.name;
+double default_alpha(halnorm_activation a) {
+    switch (a) {
+    case HALNORM_ACT_LEAKY_RELU:
+        return 0.02;
+    case HALNORM_ACT_ELU:
+        return 1;
+    case HALNORM_ACT_HARDSIGMOID:
+        return 0.2;
+    default:
+        return 0;
+    }
+}
+
+void list_names(Failure &failure, const ActivationSet &of) {
+    for (int k = 0; k < HALNORM_ACT_COUNT; k++) {
+        if (of.has(k))
+            failure << " " << names[k];
+    }
 }
 
 }  // namespace
@@ -50,7 +51,7 @@ void list_names(Failure &failure) {
 bool is_piecewise_linear(halnorm_activation activation) {
     if (!known(activation))
         return false;
-    const ActivationForm form = activations[activation].form;
+    const ActivationForm form = activation_form[activation];
     return form == ActivationForm::clamp || form == ActivationForm::leaky_relu;
 }
 
@@ -61,15 +62,22 @@ halnorm_status activation_scalars(const halnorm_config &config, ActivationScalar
                << "config.activation: was " << static_cast<int64_t>(act) << ", should be 0 to "
                << int64_t{HALNORM_ACT_COUNT - 1};
     }
+    if (!ActivationSet(built::activations).has(act)) {
+        Failure failure(HALNORM_ERROR_UNSUPPORTED);
+        failure << "config.activation: was " << names[act]
+                << ", for which this build has no kernels (HALNORM_ACTIVATIONS), should be one of";
+        list_names(failure, ActivationSet(built::activations));
+        return failure;
+    }
     if (isinf(config.activation_alpha)) {
         return Failure(HALNORM_ERROR_PARAMETER)
                << "config.activation_alpha: was " << config.activation_alpha
                << ", should be finite, or NaN for the default";
     }
-    const Activation &a = activations[act];
-    const double alpha = isnan(config.activation_alpha) ? a.default_alpha : config.activation_alpha;
+    const double alpha =
+        isnan(config.activation_alpha) ? default_alpha(act) : config.activation_alpha;
     const double infinity = static_cast<double>(INFINITY);
-    *scalars = {static_cast<int32_t>(a.form), 1, 0, -infinity, infinity, alpha};
+    *scalars = {static_cast<int32_t>(activation_form[act]), 1, 0, -infinity, infinity, alpha};
     switch (act) {
     case HALNORM_ACT_RELU:
         scalars->lower = 0;
@@ -98,11 +106,11 @@ using namespace halnorm;
 extern "C" {
 
 const char *halnorm_activation_name(halnorm_activation activation) {
-    return known(activation) ? activations[activation].name : nullptr;
+    return known(activation) ? names[activation] : nullptr;
 }
 
 double halnorm_activation_default_alpha(halnorm_activation activation) {
-    return known(activation) ? activations[activation].default_alpha : 0;
+    return known(activation) ? default_alpha(activation) : 0;
 }
 
 halnorm_status halnorm_activation_from_name(const char *name, halnorm_activation *activation) {
@@ -112,14 +120,14 @@ halnorm_status halnorm_activation_from_name(const char *name, halnorm_activation
                << (name == nullptr ? "string" : "halnorm_activation");
     }
     for (int i = 0; i < HALNORM_ACT_COUNT; i++) {
-        if (strcmp(activations[i].name, name) == 0) {
+        if (strcmp(names[i], name) == 0) {
             *activation = static_cast<halnorm_activation>(i);
             return HALNORM_OK;
         }
     }
     Failure failure(HALNORM_ERROR_PARAMETER);
     failure << "activation: was \"" << name << "\", should be one of";
-    list_names(failure);
+    list_names(failure, ActivationSet(ActivationSet::all));
     return failure;
 }
 

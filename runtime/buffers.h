@@ -25,7 +25,7 @@ public:
                         static_cast<int32_t>(d.stride), 0};
             offset += d.min * d.stride;
         }
-        const bool cpu = plan.device == VariantDevice::cpu;
+        const bool cpu = plan.on_cpu();
         const int64_t element = static_cast<int64_t>(size_of(dtype));
         uint8_t *const first = static_cast<uint8_t *>(const_cast<void *>(data)) + offset * element;
         buffer_.device = cpu ? 0 : reinterpret_cast<uintptr_t>(first);

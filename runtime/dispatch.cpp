@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "built.h"
 #include "cpu_features.h"
 #include "gpu.h"
 #include "host.h"
@@ -34,8 +35,8 @@ constexpr const char first_fit[] = "the first of the list that this machine can 
 constexpr const char forced_fit[] = "forced by HALNORM_VARIANT";
 
 const char *why_unsupported(const CpuWords &words, const Variant &v) {
-    return v.device == VariantDevice::cpu ? missing_cpu_feature(words, v.features) :
-                                            why_no_device(v.device);
+    return !built::gpu || v.device == VariantDevice::cpu ? missing_cpu_feature(words, v.features) :
+                                                           why_no_device(v.device);
 }
 
 int32_t find(const char *name) {
@@ -50,7 +51,8 @@ bool is_set(uint64_t bits, int32_t i) {
     return i >= 0 && (bits >> i & 1) != 0;
 }
 
-// One write, so that lines of several processes do not mix. Nothing where there is nowhere to write.
+// One write, so that lines of several processes do not mix. Nothing where there is nowhere to
+// write.
 void report(const char *name, const char *why) {
 #if HALNORM_HAS_STANDARD_ERROR
     char line[160] = "halnorm: variant ";
@@ -150,14 +152,15 @@ halnorm_status choose_variant(const halnorm_config &config, halnorm_device devic
         if (e.variant < 0)
             HALNORM_TRY(by_name("HALNORM_VARIANT", e.forced, index));
     } else {
-        *index = find("cuda");
-        const char *why = why_no_device(VariantDevice::cuda);
+        *index = built::gpu ? find("cuda") : -1;
+        const char *why =
+            built::gpu ? why_no_device(VariantDevice::cuda) : "this build has no kernels for GPUs";
         if (*index < 0 || why != nullptr) {
             return Failure(HALNORM_ERROR_DEVICE)
                    << "x.device: was HALNORM_CUDA (" << why << "), should be HALNORM_CPU";
         }
     }
-    if (device == HALNORM_CUDA && variants[*index].device != VariantDevice::cuda) {
+    if (built::gpu && device == HALNORM_CUDA && variants[*index].device != VariantDevice::cuda) {
         return Failure(HALNORM_ERROR_DEVICE)
                << "x.device: was HALNORM_CUDA, should be HALNORM_CPU for variant "
                << variants[*index].name;

@@ -74,10 +74,8 @@ void copy_device_array(const Plan &plan, void *to, const void *from, size_t byte
     driver_of(plan.device)->copy(to, from, bytes);
 }
 
-halnorm_status DeviceCall::begin(halnorm_device tensors, Range *ranges, int count, int workspace) {
+halnorm_status DeviceCall::enter(halnorm_device tensors, Range *ranges, int count, int workspace) {
     const GpuDriver *driver = driver_of(plan_.device);
-    if (driver == nullptr)
-        return HALNORM_OK;
     first_failure = {};
     const bool callers = tensors == HALNORM_CUDA;
     driver->enter(callers, callers ? plan_.config->cuda_stream : nullptr);
@@ -111,9 +109,7 @@ halnorm_status DeviceCall::begin(halnorm_device tensors, Range *ranges, int coun
     return gpu_has_failed() ? failure(HALNORM_ERROR_KERNEL) : HALNORM_OK;
 }
 
-halnorm_status DeviceCall::end(int code) {
-    if (!entered_)
-        return kernel_status(plan_, code);
+halnorm_status DeviceCall::finish(int code) {
     for (int i = 0; i < count_ && code == 0; i++) {
         if (copies_[i].output)
             driver_of(plan_.device)->download(copies_[i].host, copies_[i].device, copies_[i].bytes);
@@ -127,9 +123,7 @@ halnorm_status DeviceCall::failure(halnorm_status status) const {
                            << f.said << " (" << f.code << ")";
 }
 
-DeviceCall::~DeviceCall() {
-    if (!entered_)
-        return;
+void DeviceCall::leave() {
     const GpuDriver *driver = driver_of(plan_.device);
     for (int i = 0; i < count_; i++) {
         if (copies_[i].owned)

@@ -1,14 +1,12 @@
 // Variants that run on a GPU: what a call does around its kernels, for either driver.
 #pragma once
 
-#include "dispatch.h"
 #include "kernels.h"
-#include "tensor.h"
+#include "plan.h"
 
 namespace halnorm {
 
 struct GpuDriver;
-struct Plan;
 
 // What halnorm_enable_gpu makes known: kernels, and the drivers of this build or nullptr.
 struct GpuModule {
@@ -41,22 +39,32 @@ void copy_device_array(const Plan &plan, void *to, const void *from, size_t byte
 class DeviceCall {
 public:
     explicit DeviceCall(const Plan &plan) : plan_(plan) {}
-    ~DeviceCall();
+    ~DeviceCall() {
+        if (built::gpu && entered_)
+            leave();
+    }
     DeviceCall(const DeviceCall &) = delete;
 
     // Tensors on the device: takes the caller's context and stream. Tensors in host memory: gives
     // each of the arguments memory on the device, copies all of them there but `workspace` (an
     // index), and points `ranges` at the copies.
-    halnorm_status begin(halnorm_device tensors, Range *ranges, int count, int workspace);
+    halnorm_status begin(halnorm_device tensors, Range *ranges, int count, int workspace) {
+        return plan_.on_cpu() ? HALNORM_OK : enter(tensors, ranges, count, workspace);
+    }
 
     // `ranges` point at copies.
-    bool has_copies() const { return count_ > 0; }
+    bool has_copies() const { return built::gpu && count_ > 0; }
 
     // The status of the call: `code` from the kernels, or what the driver reported first. Copies
     // outputs back.
-    halnorm_status end(int code);
+    halnorm_status end(int code) {
+        return built::gpu && entered_ ? finish(code) : kernel_status(plan_, code);
+    }
 
 private:
+    halnorm_status enter(halnorm_device tensors, Range *ranges, int count, int workspace);
+    halnorm_status finish(int code);
+    void leave();
     halnorm_status failure(halnorm_status status) const;  // with what the driver said
 
     const Plan &plan_;

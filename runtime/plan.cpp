@@ -344,7 +344,7 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
     plan->dtype = x.dtype;
     plan->streams = operands.streams;
     plan->scratch = operands.scratch && !plan->empty() ? add_dense_tensor(&plan->apply) : 0;
-    const bool cpu = plan->device == VariantDevice::cpu;
+    const bool cpu = plan->on_cpu();
     if (!plan->empty()) {
         const auto reshape = cpu ? reshape_for_cpu : cut_single_rows;
         reshape(&plan->apply);
@@ -353,7 +353,7 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
     }
     plan->stores = Stores::ordinary;
     plan->flat_channels = 0;
-    if (cpu && !plan->empty())
+    if (built::streaming && cpu && !plan->empty())
         choose_stores(operands, plan);
     if (reduces && same)
         plan->reduce = plan->apply;

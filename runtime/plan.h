@@ -2,6 +2,7 @@
 // number of threads, so results do not depend on it.
 #pragma once
 
+#include "built.h"
 #include "dispatch.h"
 #include "status.h"
 #include "tensor.h"
@@ -60,6 +61,7 @@ struct Plan {
     int64_t elements() const { return count() * channels(); }
     size_t element() const { return size_of(dtype); }
     bool empty() const { return apply.empty(); }
+    bool on_cpu() const { return !built::gpu || device == VariantDevice::cpu; }
 
     int64_t reduce_tasks() const;
     Slice reduce_slice(int64_t task) const;
@@ -86,6 +88,9 @@ constexpr int forward_streams = 2, backward_streams = 3;
 // Checks the configuration and the tensors, chooses the variant and cuts the work.
 halnorm_status make_plan(const halnorm_config *config, const Operands &operands, bool with_data,
                          Plan *plan);
+
+// The status of a call: `code` is the first failure among its kernels, or 0.
+halnorm_status kernel_status(const Plan &plan, int code);
 
 // The caller's workspace, handed out piece by piece. With no memory it only counts.
 class Workspace {

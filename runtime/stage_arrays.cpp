@@ -16,7 +16,7 @@ void fill_host(void *values, int64_t count, double value) {
 }  // namespace
 
 void fill(const Plan &plan, halnorm_dtype dtype, void *values, int64_t count, double value) {
-    if (plan.device != VariantDevice::cpu) {
+    if (!plan.on_cpu()) {
         fill_device_array(plan, dtype, values, count, value);
     } else if (dtype == HALNORM_FLOAT64) {
         fill_host<double>(values, count, value);
@@ -47,7 +47,7 @@ void fill_doubles(const Plan &plan, double *values, double value) {
 
 void copy_doubles(const Plan &plan, double *to, const double *from) {
     const size_t bytes = static_cast<size_t>(plan.channels()) * sizeof(double);
-    if (plan.device != VariantDevice::cpu)
+    if (!plan.on_cpu())
         copy_device_array(plan, to, from, bytes);
     else
         memcpy(to, from, bytes);

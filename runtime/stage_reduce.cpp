@@ -70,7 +70,7 @@ void set_shift(const Plan &plan, void *shift, int64_t c, double mean) {
 // on its neighbours.
 bool recenter(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &sums,
               const Moments &moments) {
-    if (plan.device != VariantDevice::cpu)
+    if (!plan.on_cpu())
         return false;  // the numbers are on the device
     bool any = false;
     for (int64_t k = c; k < c + channels; k++) {

@@ -11,7 +11,7 @@ namespace halnorm {
 // The row of the plan's variant in the table of a stage.
 template<typename Row>
 const Row &row_of(const Plan &plan, const Row *cpu, const Row *GpuKernels::*gpu) {
-    return (plan.device == VariantDevice::cpu ? cpu : enabled_gpu_kernels()->*gpu)[plan.variant];
+    return (plan.on_cpu() ? cpu : enabled_gpu_kernels()->*gpu)[plan.variant];
 }
 
 // The kernel of the plan's variant and dtype in the table of a per-channel stage.
@@ -101,8 +101,4 @@ void identity_coefficients(const Plan &plan, const Coefficients &coefficients);
 // The first C of fold * C values are there; the others become copies. (On a GPU fold is 1.)
 void repeat_folds(const Plan &plan, void *values);
 void repeat_folds(const Plan &plan, const Coefficients &coefficients);
-
-// The first failure among tasks that run side by side.
-halnorm_status kernel_status(const Plan &plan, int code);
-
 }  // namespace halnorm

@@ -29,6 +29,8 @@ void repeat_along_rows(const Plan &plan, const void *values, int64_t channels, v
 // The table that a piece of the result takes its kernel from.
 template<typename Row>
 const Row *result_table(const Plan &plan, bool streaming, const Row *ordinary, const Row *past) {
+    if (!built::streaming)
+        return ordinary;
     const Row &row = past[plan.variant];
     return streaming && (row.f32[0] != nullptr || row.f64[0] != nullptr) ? past : ordinary;
 }
@@ -77,7 +79,7 @@ __attribute__((noinline)) int for_each_flat_piece(const Plan &plan, const Slice 
 template<int sets, typename Body>
 int for_each_piece(const Plan &plan, const Slice &slice, const Coefficients (&coefficients)[sets],
                    Body body) {
-    if (plan.stores == Stores::flat)
+    if (built::streaming && plan.stores == Stores::flat)
         return for_each_flat_piece(plan, slice, coefficients, body);
     return body(plan.apply, slice, coefficients, plan.stores == Stores::by_row);
 }

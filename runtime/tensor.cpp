@@ -1,5 +1,6 @@
 #include "tensor.h"
 
+#include "built.h"
 #include "status.h"
 
 namespace halnorm {
@@ -9,7 +10,8 @@ constexpr int64_t max_int32 = 0x7fffffff;
 
 // Kernels count in 32 bits, and form the offset of what would follow an axis before they step back
 // into it: one step beyond the last element of each axis has to have a number too. Then there are
-// some vectors beyond an extent that fills none, and rows of up to 16 K elements that plan.cpp cuts.
+// some vectors beyond an extent that fills none, and rows of up to 16 K elements that plan.cpp
+// cuts.
 constexpr int64_t max_reach = max_int32 + 1 - 32768;
 
 // The other extents and the strides of an empty tensor may be anything; nothing may be multiplied
@@ -30,8 +32,7 @@ halnorm_status check_alone(const Operand &a) {
                << a.name << ".dtype: was " << static_cast<int64_t>(t.dtype)
                << ", should be HALNORM_FLOAT32 (0) or HALNORM_FLOAT64 (1)";
     }
-    constexpr bool has_kernels[] = {HALNORM_HAS_FLOAT32, HALNORM_HAS_FLOAT64};
-    if (!has_kernels[t.dtype]) {
+    if ((built::dtypes >> t.dtype & 1) == 0) {
         return Failure(HALNORM_ERROR_UNSUPPORTED)
                << a.name << ".dtype: was " << (t.dtype == HALNORM_FLOAT32 ? "float32" : "float64")
                << ", for which this build has no kernels (HALNORM_DTYPES)";
@@ -272,6 +273,12 @@ halnorm_status fold(const halnorm_config &config, const Operand *operands, int c
                           "in one place only";
     }
     region->layout = by_row ? kernel_nchw : kernel_nhwc;
+    if ((built::layouts >> region->layout & 1) == 0) {
+        return Failure(HALNORM_ERROR_UNSUPPORTED)
+               << operands[0].name << ".strides: were such that the "
+               << (by_row ? "spatial axes are" : "channel axis is")
+               << " the dense one, for which this build has no kernels (HALNORM_LAYOUTS)";
+    }
     set_region();
     return HALNORM_OK;
 }

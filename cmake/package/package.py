@@ -103,7 +103,7 @@ def kit(folder, arguments, variants):
         if path.name.endswith("_table.cpp") or is_kernel(path, variants):
             put(path, kernels / path.name)
     for path in sorted((built / "include").iterdir()):
-        if is_kernel(path, variants):
+        if path.name == "built.h" or is_kernel(path, variants):
             put(path, kernels / "include" / path.name)
     for path in sorted((ROOT / "runtime").glob("*.*")):
         if path.suffix in (".cpp", ".h") and not path.name.startswith(GPU_SOURCES):

@@ -1,0 +1,80 @@
+"""Libraries with parts left out (HALNORM_ACTIVATIONS, _DTYPES, _LAYOUTS, _PIPELINES): what is left is right and nothing else
+is there, and what programs weigh with it.
+
+Environment: HALNORM_GENERATORS (generators/ of a build for this machine), HALNORM_SCRATCH (a folder that may be deleted),
+CMAKE_COMMAND, CMAKE_MAKE_PROGRAM, CC, CXX and, where its programs do not run here, HALNORM_TOOLCHAIN and HALNORM_EMULATOR.
+"""
+
+import os
+import pathlib
+import re
+import sys
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+os.environ.setdefault("HALNORM_BUILD", "")  # consumer_test's, which reads nothing of it here
+sys.path.append(str(HERE.parent / "consumer"))
+from consumer_test import CMAKE, EMULATOR, SCRATCH, configure, run
+
+ROOT = HERE.parents[1]
+INCLUDE = ROOT / "runtime/include"
+PIPELINES = {"INFERENCE": ("inference",), "GRADIENTS": ("training", "backward")}
+
+
+def build(name, variant, **parts):
+    folder = SCRATCH / name
+    configure(ROOT, folder, "-DCMAKE_BUILD_TYPE=MinSizeRel", "-DHALNORM_THREADS=OFF", "-DHALNORM_STATE=OFF", "-DHALNORM_GPU=OFF",
+              "-DHALNORM_STREAMING=OFF", f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}",
+              f"-DHALNORM_VARIANTS={variant}", *(f"-DHALNORM_{part}={';'.join(values)}" for part, values in parts.items()))
+    run(CMAKE, "--build", folder, "--target", "halnorm", "--parallel",
+        os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(len(os.sched_getaffinity(0)))))
+    return folder
+
+
+class Parts(unittest.TestCase):
+    def check(self, name, activations, dtypes, layouts, pipelines):
+        folder = build(name, "generic", ACTIVATIONS=activations, DTYPES=dtypes, LAYOUTS=layouts, PIPELINES=pipelines)
+        has = {f"WITH_{part.upper()}": int(part in (*dtypes, *layouts)) for part in ("float32", "float64", "NCHW", "NHWC")}
+        has.update({f"WITH_{part}": int(set(needed) <= set(pipelines)) for part, needed in PIPELINES.items()})
+        has["ACTIVATIONS"] = ",".join(f"HALNORM_ACT_{name.upper()}" for name in activations)
+        run(os.environ["CC"], "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", *(f"-D{key}={value}" for key, value in has.items()),
+            f"-I{INCLUDE}", HERE / "parts.c", folder / "libhalnorm.a", "-lm", "-o", folder / "program")
+        self.assertEqual("generic\n", run(*EMULATOR, folder / "program"))
+        names = run("nm", folder / "libhalnorm.a")
+        kernels = set(re.findall(r" T halnorm_(\w+?)(?:_(nchw|nhwc))?_f(32|64)__generic$", names, re.M))
+        self.assertEqual({dtype[-2:] for dtype in dtypes}, {kernel[2] for kernel in kernels})
+        self.assertEqual({layout.lower() for layout in layouts}, {kernel[1] for kernel in kernels} - {""})
+        stages = {kernel[0] for kernel in kernels}
+        self.assertEqual("inference" in pipelines, "moving_coefficients" in stages, stages)
+        self.assertEqual("training" in pipelines, "sums" in stages, stages)
+        self.assertEqual("backward" in pipelines, "gradient_sums" in stages, stages)
+        for pipeline, function in {"inference": "forward_inference", "training": "forward_training", "backward": "backward"}.items():
+            self.assertEqual(pipeline in pipelines, f" T halnorm_{function}\n" in names, function)
+
+    def test_inference_of_one_kind(self):
+        self.check("inference", ["relu"], ["float32"], ["NHWC"], ["inference"])
+
+    def test_training_of_one_kind(self):
+        self.check("training", ["relu6", "leaky_relu"], ["float32"], ["NCHW"], ["training", "backward"])
+
+    def test_curved_activations(self):
+        self.check("curved", ["elu", "tanh"], ["float64"], ["NHWC"], ["inference", "training", "backward"])
+
+    def test_names_that_are_not_there(self):
+        for option, said in {
+                "HALNORM_ACTIVATIONS=relu;selu": "HALNORM_ACTIVATIONS: was 'selu', should be of: none relu relu6",
+                "HALNORM_LAYOUTS=": "HALNORM_LAYOUTS: was empty, should be some of: NCHW NHWC",
+                "HALNORM_DTYPES=float16": "HALNORM_DTYPES: was 'float16', should be of: float32 float64",
+                "HALNORM_PIPELINES=forward": "HALNORM_PIPELINES: was 'forward', should be of: inference training"}.items():
+            with self.subTest(option):
+                with self.assertRaisesRegex(AssertionError, said.replace(' ', r'\s+')):
+                    configure(ROOT, SCRATCH / option.split("=")[0], f"-D{option}", f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}")
+
+    def test_the_program_wants_all_pipelines(self):
+        with self.assertRaisesRegex(AssertionError, r"HALNORM_TOOLS\s+was\s+ON\s+with\s+HALNORM_PIPELINES=inference"):
+            configure(ROOT, SCRATCH / "tools", "-DHALNORM_TOOLS=ON", "-DHALNORM_PIPELINES=inference",
+                      f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,141 @@
+"""What programs weigh: stripped and linked, against an empty one. The tables of docs/sizes.md are what this makes; it fails
+where a number is not theirs any more.
+
+Environment as in parts_test.py, once more for aarch64 with the prefix AARCH64_ (and HALNORM_TOOL_PREFIX of its binutils).
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import unittest
+
+from parts_test import HERE, INCLUDE, ROOT, SCRATCH, build, run
+
+DOCUMENT = ROOT / "docs/sizes.md"
+COMPACT = ["-Wl,--gc-sections", "-Wl,-z,noseparate-code", "-Wl,-z,max-page-size=4096"]  # no padding to pages
+RELUS = ["none", "relu", "relu6"]
+ALL = ["none", "relu", "relu6", "leaky_relu", "elu", "sigmoid", "tanh", "silu", "swish", "hardsigmoid", "hardswish", "gelu",
+       "gelu_tanh", "softplus", "mish"]
+BOTH = ["NCHW", "NHWC"]
+EVERYTHING = ["inference", "training", "backward"]
+PROGRAMS = {"inference": ROOT / "tests/archive/inference_only.c", "training": HERE / "training_only.c",
+            "everything": ROOT / "tests/archive/everything.c"}
+# platform, variants, activations, pipelines, program, budget in KB
+CASES = [
+    ("aarch64", "arm_neon", RELUS, ["inference"], "inference", 16),
+    ("aarch64", "generic", RELUS, ["inference"], "inference", 16),
+    ("aarch64", "arm_neon", ALL, ["inference"], "inference", 32),
+    ("aarch64", "generic", ALL, ["inference"], "inference", 32),
+    ("aarch64", "arm_neon", RELUS, ["training", "backward"], "training", 80),
+    ("aarch64", "generic", RELUS, ["training", "backward"], "training", 80),
+    ("aarch64", "arm_neon;generic", ALL, EVERYTHING, "everything", None),
+    ("x86-64", "x86_avx512;x86_avx2;x86_avx;generic", ALL, EVERYTHING, "everything", 300),
+]
+STAGES = {
+    "inference": ["moving_coefficients", "normalize"],
+    "training": ["shift", "sums", "merge", "batch_coefficients", "normalize"],
+    "backward": ["saved_coefficients", "gradient_sums", "parameter_gradients", "input_coefficients", "input_gradient",
+                 "activation_gradient", "moving_statistics"],
+}
+
+
+def environment(platform):
+    prefix = platform.upper() + "_" if platform == "aarch64" else ""
+    return {name: os.environ[prefix + name] for name in ("CC", "HALNORM_TOOLCHAIN", "HALNORM_TOOL_PREFIX") if prefix + name in os.environ}
+
+
+class On:
+    """The compiler and the binutils of a platform."""
+
+    def __init__(self, platform):
+        self.values = environment(platform)
+
+    def __enter__(self):
+        self.saved = {name: os.environ.get(name) for name in ("CC", "HALNORM_TOOLCHAIN", "HALNORM_TOOL_PREFIX")}
+        for name in self.saved:
+            os.environ.pop(name, None)
+        os.environ.update(self.values)
+
+    def __exit__(self, *_):
+        for name, value in self.saved.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def stripped_size(program):
+    stripped = program.with_suffix(".stripped")
+    shutil.copy(program, stripped)
+    run(os.environ.get("HALNORM_TOOL_PREFIX", "") + "strip", stripped)
+    return stripped.stat().st_size
+
+
+def link(source, folder, *library):
+    program = folder / source.stem
+    run(os.environ["CC"], "-std=c11", "-Os", "-ffunction-sections", f"-I{INCLUDE}", source, *library, "-lm", *COMPACT, "-o", program)
+    return stripped_size(program)
+
+
+def kb(size):
+    return f"{size / 1024:.1f}" if size < 100 * 1024 else f"{size / 1024:.0f}"
+
+
+def kernel_sizes(folder):
+    """(variant, stage) -> bytes of code and constants, both layouts."""
+    sizes = {}
+    size = os.environ.get("HALNORM_TOOL_PREFIX", "") + "size"
+    for path in sorted((folder / "kernels").glob("halnorm_*.o")):
+        stage, variant = re.fullmatch(r"halnorm_(\w+?)(?:_nchw|_nhwc)?_f32__(\w+)", path.stem).groups()
+        text = int(run(size, path).splitlines()[1].split()[0])
+        sizes[variant, stage] = sizes.get((variant, stage), 0) + text
+    return sizes
+
+
+def measure():
+    """The document's two tables as lists of rows."""
+    linked, kernels = [], []
+    for number, (platform, variants, activations, pipelines, program, budget) in enumerate(CASES):
+        with On(platform):
+            folder = build(f"size{number}", variants, ACTIVATIONS=activations, DTYPES=["float32"], LAYOUTS=BOTH, PIPELINES=pipelines)
+            nothing = folder / "nothing.c"
+            nothing.write_text("int main(void) { return 0; }\n")
+            size = link(PROGRAMS[program], folder, folder / "libhalnorm.a") - link(nothing, folder)
+            names = "all" if activations is ALL else ", ".join(activations)
+            linked.append([platform, variants.replace(";", ", "), names, program, kb(size), str(budget or "")])
+            if program == "everything":
+                sizes = kernel_sizes(folder)
+                for variant in variants.split(";"):
+                    kernels.append([f"{variant} ({platform})"] +
+                                   [kb(sum(sizes[variant, stage] for stage in STAGES[pipeline])) for pipeline in STAGES])
+    return linked, kernels
+
+
+def table(heads, rows):
+    rows = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+
+
+class Sizes(unittest.TestCase):
+    def test_the_document_has_them(self):
+        linked, kernels = measure()
+        tables = [table(["platform", "variants", "activations", "the program calls", "KB", "budget"], linked),
+                  table(["KB of kernels", *STAGES], kernels)]
+        print("\n" + "\n".join(tables))
+        text = DOCUMENT.read_text()
+        found = re.findall(r"(?:^\|.*\n)+", text, re.M)
+        made = SCRATCH / "sizes.md"
+        for old, new in zip(found, tables):
+            text = text.replace(old, new)
+        made.write_text(text)
+        advice = f"docs/sizes.md should be as {made} if the change is meant"
+        self.assertEqual(len(tables), len(found), advice)
+        number = re.compile(r"(?<=\| )[\d.]+(?= \|)")
+        for old, new in zip(found, tables):
+            self.assertEqual(number.sub("", old), number.sub("", new), advice)
+            for was, now in zip(number.findall(old), number.findall(new)):
+                self.assertLess(abs(float(now) - float(was)), 0.02 * float(was) + 0.1, f"{was} KB is {now}: {advice}")
+
+
+if __name__ == "__main__":
+    unittest.main()
