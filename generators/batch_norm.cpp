@@ -486,15 +486,13 @@ struct ElementOf {
     Expr lower, upper, below;
     Expr inverse;  // of alpha, where x is y
     ActivationSet built;
-    // Identity and relu have formulas of their own. They are piecewise linear too, and a schedule
-    // that has one loop for all forms does better without.
-    bool specialized = true;
+    bool covered_apart;  // identity and relu, which are piecewise linear too
 
     Element operator()(const Expr &x, const Expr &dy, const Expr &center, const Expr &scale,
                        const Expr &offset) const {
         const Expr d = x - center, v = d * scale + offset;
         Expr of_x = piecewise_gradient(dy, v, lower, upper, below);
-        if (specialized) {
+        if (covered_apart) {
             of_x = select(is(GradientForm::identity), dy, is(GradientForm::relu),
                           relu_gradient(dy, v, lower), of_x);
         }
@@ -515,10 +513,12 @@ struct ElementOf {
     // Those of the elements alone, without `scaled`.
     std::vector<Form> forms() const {
         std::vector<Form> all;
+        if (!covered_apart)
+            all.push_back({form <= static_cast<int>(GradientForm::piecewise), true});
         for (GradientForm f : {GradientForm::identity, GradientForm::relu, GradientForm::piecewise,
                                GradientForm::of_leaky_relu, GradientForm::of_elu}) {
             const bool from_y = f == GradientForm::of_leaky_relu || f == GradientForm::of_elu;
-            if (built.needs(f))
+            if (built.needs(f) && (covered_apart || from_y))
                 all.push_back({is(f), !from_y});
         }
         return all;
@@ -584,8 +584,8 @@ public:
         g.type = Halide::type_of<T>();
         dense_in(g.layout, x);
         dense_in(g.layout, dy);
-        const bool gpu = this->get_target().has_gpu_feature();
-        const ElementOf element = {form, lower, upper, below, inverse, activations.set(), !gpu};
+        const ElementOf element = {
+            form, lower, upper, below, inverse, activations.set(), covered_forms.apart_in_sums};
         g.forms = element.forms();
         describe_sums(g, this->get_target(), x.dim(0).extent(), x.dim(1).extent(),
                       x.dim(2).extent(), {block_n, chunk_s, chunk_n},
@@ -628,7 +628,8 @@ public:
 
     void generate() {
         const Expr dy_ = dy(g.s, g.c, g.n);
-        const ElementOf element = {form, lower, upper, below, inverse, activations.set()};
+        const ElementOf element = {
+            form, lower, upper, below, inverse, activations.set(), covered_forms.apart_in_pointwise};
         const Element e = element(x(g.s, g.c, g.n), dy_, center(g.c), scale(g.c), offset(g.c));
         const Expr through_statistics = zero_unless(by_batch != 0, e.d * b(g.c) + c(g.c));
         const Expr scaled = element.is(GradientForm::scaled);

@@ -8,10 +8,12 @@
 namespace halnorm {
 namespace {
 
+HALNORM_PER_THREAD const char *last_variant = "";
+
+#if HALNORM_MESSAGES
 constexpr size_t capacity = 512;
 HALNORM_PER_THREAD char message[capacity];
 HALNORM_PER_THREAD size_t length = 0;
-HALNORM_PER_THREAD const char *last_variant = "";
 
 void append(const char *text, size_t size) {
     const size_t room = capacity - 1 - length;
@@ -20,9 +22,13 @@ void append(const char *text, size_t size) {
     length += taken;
     message[length] = '\0';
 }
+#else
+HALNORM_PER_THREAD halnorm_status last_failure = HALNORM_OK;
+#endif
 
 }  // namespace
 
+#if HALNORM_MESSAGES
 Failure::Failure(halnorm_status status) : status_(status) {
     length = 0;
     message[0] = '\0';
@@ -84,6 +90,11 @@ Failure &Failure::operator<<(double number) {
         *this << "e" << static_cast<int64_t>(exponent);
     return *this;
 }
+#else
+Failure::Failure(halnorm_status status) : status_(status) {
+    last_failure = status;
+}
+#endif
 
 void set_last_variant(const char *name) {
     last_variant = name;
@@ -94,7 +105,11 @@ void set_last_variant(const char *name) {
 extern "C" {
 
 const char *halnorm_last_error(void) {
+#if HALNORM_MESSAGES
     return halnorm::message;
+#else
+    return halnorm::last_failure == HALNORM_OK ? "" : halnorm_status_name(halnorm::last_failure);
+#endif
 }
 
 const char *halnorm_last_variant(void) {

@@ -1,6 +1,11 @@
 // Failures: a status, and a message in the calling thread's buffer. No allocation, no stdio.
 #pragma once
 
+// 0: the message is the name of the status, and what it would have said is not in the program.
+#ifndef HALNORM_MESSAGES
+#define HALNORM_MESSAGES 1
+#endif
+
 #include "halnorm/halnorm.h"
 
 namespace halnorm {
@@ -10,9 +15,15 @@ namespace halnorm {
 class Failure {
 public:
     [[gnu::cold]] explicit Failure(halnorm_status status);  // what leads here is unlikely
+#if HALNORM_MESSAGES
     Failure &operator<<(const char *text);
     Failure &operator<<(int64_t number);
     Failure &operator<<(double number);
+#else
+    Failure &operator<<(const char *) { return *this; }
+    Failure &operator<<(int64_t) { return *this; }
+    Failure &operator<<(double) { return *this; }
+#endif
     operator halnorm_status() const { return status_; }
 
 private:

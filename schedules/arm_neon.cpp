@@ -31,6 +31,8 @@ PanelTuning panels(const Target &target, Halide::Type type) {
 
 }  // namespace
 
+const CoveredForms covered_forms = {};
+
 void schedule(Shift &g, const Target &target) {
     if (g.layout == Layout::nchw)
         return shift_by_row(g);

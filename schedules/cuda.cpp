@@ -141,6 +141,8 @@ void per_channel(Func f, const Var &c) {
 
 }  // namespace
 
+const CoveredForms covered_forms = {false, true};
+
 void schedule(Shift &g, const Target &) {
     by_channel_and_block(g.shift, g.c, g.b);
 }

@@ -92,6 +92,8 @@ void nhwc(Sums &g, int V) {
 
 }  // namespace
 
+const CoveredForms covered_forms = {false, false};
+
 void schedule(Shift &g, const Target &target) {
     // In NCHW channels are far apart in memory, and side by side they would be gathered.
     if (g.layout == Layout::nhwc)
@@ -103,12 +105,13 @@ void schedule(Sums &g, const Target &target) {
     g.layout == Layout::nchw ? nchw(g, lanes) : nhwc(g, lanes);
 }
 
+// They compute in double.
 void schedule(Merge &g, const Target &target) {
-    vectorize(g.merged, g.c, lanes_of(target, g.type));
+    vectorize(g.merged, g.c, lanes_of(target, Halide::Float(64)));
 }
 
 void schedule(PerChannel &g, const Target &target) {
-    vectorize(g.values, g.c, lanes_of(target, g.type));
+    vectorize(g.values, g.c, lanes_of(target, Halide::Float(64)));
 }
 
 void schedule(Pointwise &g, const Target &target) {

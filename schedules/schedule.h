@@ -12,6 +12,13 @@ void schedule(Merge &, const Halide::Target &);
 void schedule(PerChannel &, const Halide::Target &);
 void schedule(Pointwise &, const Halide::Target &);
 
+// Whether a form that a more general one covers, as relu is a piecewise linear one, has code of its
+// own: faster where each form has a loop, larger, and of no use where all share one.
+struct CoveredForms {
+    bool apart_in_sums = true, apart_in_pointwise = true;
+};
+extern const CoveredForms covered_forms;
+
 // Calls directives(stage, cheap) for each form, on the stage specialized to it: the form is chosen
 // once per call, and only its own arithmetic stands in the loop.
 template<typename Directives>

@@ -186,6 +186,8 @@ void autoschedule_or_exit(Func f, Layout layout, const Target &target) {
 
 }  // namespace
 
+const CoveredForms covered_forms = {};
+
 void schedule(Shift &g, const Target &target) {
     autoschedule_or_exit(g.shift, g.layout, target);
 }
