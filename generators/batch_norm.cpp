@@ -69,12 +69,15 @@ Tuple coefficients_of(const Expr &mean, const Expr &inv_std, const Expr &gamma, 
     Expr scale = real(gamma) * inv_std;
     if (t.bits() == 32) {
         // With a tiny epsilon float32 has no such scale, and an infinite one would make NaN of a
-        // constant channel, whose x - center is 0.
-        const Expr largest(static_cast<double>(std::numeric_limits<float>::max()));
-        const Expr infinity(std::numeric_limits<double>::infinity());
-        const Expr beyond = strict_float(Halide::abs(scale) > largest) &&
-                            strict_float(Halide::abs(scale) < infinity);
-        scale = select(beyond, select(scale < 0, -largest, largest), scale);
+        // constant channel, whose x - center is 0. Compared as bits: in a strict comparison all of
+        // inv_std would be strict, and computed once more than it is elsewhere.
+        const auto bits = [](int64_t b) { return Halide::Internal::make_const(Halide::Int(64), b); };
+        const Expr largest = bits(0x47efffffe0000000), infinity = bits(0x7ff0000000000000);
+        const Expr of_scale = Halide::reinterpret<int64_t>(scale);
+        const Expr sign = of_scale & bits(std::numeric_limits<int64_t>::min());
+        const Expr magnitude = of_scale & bits(std::numeric_limits<int64_t>::max());
+        scale = select(magnitude > largest && magnitude < infinity,
+                       Halide::reinterpret<double>(largest | sign), scale);
     }
     // Inf - Inf is NaN and would hide an infinite mean; the difference of a mean from itself is 0.
     const Expr rest = select(real(center) == mean, Expr(0.0), mean - real(center));

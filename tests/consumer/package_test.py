@@ -127,6 +127,38 @@ class Library(Unpacked):
         run(os.environ["CC"], SCRATCH / "app.c", "-o", program, shared, f"-Wl,-rpath,{SCRATCH}")
         self.check_program(program)
 
+    def test_two_copies_in_one_process(self):
+        """Each in a library that exports nothing of it: neither answers the other's calls."""
+        _, needs = re.search(r"cc app.c (.*-lhalnorm) (.*)$", (self.folder / "README.md").read_text(), re.M).groups()
+        shared = []
+        for name in ("first", "second"):
+            shared.append(SCRATCH / f"lib{name}.so")
+            run(os.environ["CC"], "-std=c11", *WARNINGS, "-shared", "-fPIC", f"-DNAME={name}", f"-I{self.folder}/include",
+                HERE / "two/library.c", "-o", shared[-1], f"-L{self.folder}/lib", "-lhalnorm", "-Wl,--exclude-libs,ALL",
+                *needs.split())
+        program = SCRATCH / "two"
+        run(os.environ["CC"], "-std=c11", *WARNINGS, HERE / "two/main.c", "-o", program, *shared, f"-Wl,-rpath,{SCRATCH}")
+        self.assertEqual("both\n", run(*EMULATOR, program))
+
+    def test_beside_kernels_of_the_app(self):
+        """An app that has kernels made with Halide, and with them Halide's runtime under its own names."""
+        import halide
+        x, scale = halide.Var("x"), halide.Param(halide.Float(32), "scale")
+        data, scaled = halide.ImageParam(halide.Float(32), 1, "data"), halide.Func("scaled")
+        scaled[x] = data[x] * scale
+        scaled.vectorize(x, 4, halide.TailStrategy.GuardWithIf)
+        target = {"x86-64-linux": "x86-64-linux", "aarch64-linux": "arm-64-linux", "armv7-linux": "arm-32-linux"}[PLATFORM]
+        scaled.compile_to_static_library(str(SCRATCH / "app_kernel"), [data, scale], "app_kernel", halide.Target(target))
+        self.assertRegex(run("nm", SCRATCH / "app_kernel.a"), r" [TW] halide_malloc\n")
+        _, needs = re.search(r"cc app.c (.*-lhalnorm) (.*)$", (self.folder / "README.md").read_text(), re.M).groups()
+        kernel, ours = SCRATCH / "app_kernel.a", self.folder / "lib/libhalnorm.a"
+        for order in ((kernel, ours), (ours, kernel)):
+            program = SCRATCH / "beside"
+            run(os.environ["CC"], "-std=c11", *WARNINGS, f"-I{self.folder}/include", f"-I{SCRATCH}",
+                f"-isystem{os.environ['HALNORM_HALIDE']}/include", HERE / "beside/main.c", "-o", program, *order, *needs.split(),
+                "-pthread", "-ldl")
+            self.assertRegex(run(*EMULATOR, program), r"^[a-z0-9_]+\n$")
+
 
 class Kit(Unpacked):
     OPTIONS = ("--kit",)
