@@ -160,7 +160,7 @@ halnorm_status choose_variant(const halnorm_config &config, halnorm_device devic
                    << "x.device: was HALNORM_CUDA (" << why << "), should be HALNORM_CPU";
         }
     }
-    if (built::gpu && device == HALNORM_CUDA && variants[*index].device != VariantDevice::cuda) {
+    if (device == HALNORM_CUDA && (!built::gpu || variants[*index].device != VariantDevice::cuda)) {
         return Failure(HALNORM_ERROR_DEVICE)
                << "x.device: was HALNORM_CUDA, should be HALNORM_CPU for variant "
                << variants[*index].name;

@@ -9,13 +9,12 @@
 //   - what is computed at a loop is bounded by that loop (bound_storage) and stored in Stack:
 //   anything else becomes a
 //     call of malloc.
-#include "schedule.h"
+#include "patterns.h"
 
 namespace halnorm {
 
 using Halide::Func;
 using Halide::MemoryType;
-using Halide::RVar;
 using Halide::Stage;
 using Halide::TailStrategy;
 using Halide::Target;
@@ -37,19 +36,6 @@ void vectorize(Stage s, const Var &v, int V) {
         s.vectorize(v, V, tail);
 }
 
-// Sums up lanes once per turn of `chunks`, pair by pair: one after the other they cost an addend up
-// to 31 roundings, and with an outlier in the first lane the variance was off by 2.3e-6. Without
-// vectors: written as C++, a sum across one goes from lane to lane.
-void join(Sums &g, Func lanes, RVar lane, int count, const RVar &chunks) {
-    lanes.compute_at(g.sums, chunks).store_in(MemoryType::Stack);
-    for (; count > 2; count /= 2) {
-        RVar pairs, of_pair;
-        Func half = lanes.update().split(lane, pairs, of_pair, 2).rfactor(pairs, Var());
-        half.compute_at(g.sums, chunks).store_in(MemoryType::Stack);
-        lane = pairs;
-    }
-}
-
 void long_rows(Sums &g) {
     each_form(g.sums.update(0), g.forms,
               [&](Stage s, bool) { s.reorder(g.fulls.x, g.fulls.y, g.c, g.b); });
@@ -58,12 +44,14 @@ void long_rows(Sums &g) {
 void nchw(Sums &g, int V) {
     // One channel and chunk after the other.
     long_rows(g);
-    join(g, g.full, g.full_lane, Sums::full_lane_count, g.fulls.x);
+    g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
+    join_lanes(g.full, g.full_lane, Sums::full_lane_count, {g.sums, g.fulls.x}, V);
     vectorize(g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack), g.l, V);
     vectorize(g.full_lanes.update().reorder(g.l, g.in_full), g.l, V);
 
     each_form(g.sums.update(1), g.forms, [&](Stage s, bool) { s.reorder(g.rests, g.c, g.b); });
-    join(g, g.rest, g.rest_lane, g.rest_lane_count, g.rests);
+    g.rest.compute_at(g.sums, g.rests).store_in(MemoryType::Stack);
+    join_lanes(g.rest, g.rest_lane, g.rest_lane_count, {g.sums, g.rests}, V);
     vectorize(g.rest_lanes.compute_at(g.sums, g.rests).store_in(MemoryType::Stack), g.l, V);
     vectorize(g.rest_lanes.update(0).reorder(g.l, g.in_rest.x, g.in_rest.y), g.l, V);
     vectorize(g.rest_lanes.update(1).reorder(g.l, g.in_tail), g.l, V);

@@ -6,7 +6,9 @@ namespace halnorm {
 
 using Halide::Expr;
 using Halide::Func;
+using Halide::LoopLevel;
 using Halide::MemoryType;
+using Halide::RVar;
 using Halide::Stage;
 using Halide::TailStrategy;
 using Halide::Var;
@@ -18,6 +20,23 @@ TailStrategy tail_of(bool masked) {
 }
 
 }  // namespace
+
+void join_lanes(Func sum, RVar lane, int count, const LoopLevel &at, int V) {
+    for (; count > 2; count /= 2) {
+        RVar half("half"), of_half("of_half");
+        Var l("l");
+        Func halves = sum.update().split(lane, half, of_half, count / 2).rfactor(of_half, l);
+        const int lanes = std::min(V, count / 2);
+        halves.compute_at(at).store_in(MemoryType::Stack);
+        if (lanes > 1)
+            halves.vectorize(l, lanes, TailStrategy::RoundUp).unroll(l);
+        Stage joined = halves.update().unroll(half);
+        if (lanes > 1)
+            joined.vectorize(l, lanes, TailStrategy::RoundUp).unroll(l);
+        lane = of_half;
+    }
+    sum.update().unroll(lane);
+}
 
 void shift_by_row(Shift &g) {
     // Channels are far apart in memory: gathers of vectors of them took 28 KB of code and were
@@ -36,7 +55,7 @@ void sums_by_row(Sums &g, const RowTuning &t) {
     each_form(g.sums.update(0), g.forms,
               [&](Stage s, bool) { s.reorder(g.fulls.x, g.fulls.y, g.c, g.b); });
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
-    g.full.update().atomic().vectorize(g.full_lane);
+    join_lanes(g.full, g.full_lane, Sums::full_lane_count, {g.sums, g.fulls.x}, t.V);
     g.full_lanes.compute_at(g.sums, g.fulls.x)
         .store_in(MemoryType::Stack)
         .vectorize(g.l, t.V)
@@ -68,7 +87,8 @@ void sums_by_row(Sums &g, const RowTuning &t) {
         walk(s);
     });
     on_stack(g.rest.compute_at(g.sums, g.rests));
-    g.rest.update().reorder(g.rest_lane, g.c).atomic().vectorize(g.rest_lane);
+    g.rest.update().reorder(g.rest_lane, g.c);
+    join_lanes(g.rest, g.rest_lane, g.rest_lane_count, {g.rest, g.c}, t.V);
     g.rest_lanes.compute_at(g.rest, g.c)
         .store_in(MemoryType::Stack)
         .vectorize(g.l, t.V)

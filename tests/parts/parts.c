@@ -9,6 +9,11 @@
 enum { N = 5, C = 19, S = 21, M = N * S, ALL = N * C * S };
 
 static int failures = 0;
+
+/* Where the next call's tensors are said to be, and its variant. */
+static halnorm_device device = HALNORM_CPU;
+static const char *variant = NULL;
+
 static unsigned char workspace[1 << 16] __attribute__((aligned(HALNORM_WORKSPACE_ALIGNMENT)));
 
 static void expect(int right, const char *what, const char *why) {
@@ -71,13 +76,16 @@ static void fill(Data *d, halnorm_dtype dtype, halnorm_layout layout, unsigned s
 
 static halnorm_tensor tensor_of(Data *d) {
     const int64_t nchw[3] = {N, C, S}, nhwc[3] = {N, S, C};
-    return halnorm_dense_tensor(d->values, d->dtype, 3, d->layout == HALNORM_NCHW ? nchw : nhwc);
+    halnorm_tensor t = halnorm_dense_tensor(d->values, d->dtype, 3, d->layout == HALNORM_NCHW ? nchw : nhwc);
+    t.device = device;
+    return t;
 }
 
 static halnorm_config config_of(halnorm_layout layout, halnorm_activation a) {
     halnorm_config config = halnorm_default_config(C);
     config.layout = layout;
     config.activation = a;
+    config.variant = variant;
     return config;
 }
 
@@ -254,6 +262,11 @@ int main(void) {
         expect_refused(RUN(WITH_FLOAT32 ? HALNORM_FLOAT64 : HALNORM_FLOAT32, layout, HALNORM_ACT_NONE), "HALNORM_DTYPES", "dtype");
     if (!WITH_NCHW || !WITH_NHWC)
         expect_refused(RUN(dtype, WITH_NCHW ? HALNORM_NHWC : HALNORM_NCHW, HALNORM_ACT_NONE), "HALNORM_LAYOUTS", "layout");
+    device = HALNORM_CUDA; /* there are no kernels for it */
+    for (int named = 0; named < 2; named++) {
+        variant = named ? "generic" : NULL;
+        expect(RUN(dtype, layout, HALNORM_ACT_NONE) == HALNORM_ERROR_DEVICE, "a tensor on a GPU", halnorm_last_error());
+    }
     if (failures == 0)
         printf("%s\n", halnorm_last_variant());
     return failures != 0;
