@@ -260,10 +260,16 @@ Expr slope_of(ActivationForm form, const Expr &v, const ActivationParameters &p)
 
 }  // namespace
 
+bool max_keeps_nan(const Halide::Target &target, const Halide::Type &type) {
+    return target.arch == Halide::Target::ARM && !target.has_feature(Halide::Target::NoNEON) &&
+           (target.bits == 64 || type.bits() == 32);
+}
+
 Expr activate(ActivationForm form, const Expr &v, const ActivationParameters &p) {
     switch (form) {
     case ActivationForm::clamp:
-        return at_most(at_least(v, p.lower), p.upper);
+        return p.max_keeps_nan ? strict_min(strict_max(v, p.lower), p.upper) :
+                                 at_most(at_least(v, p.lower), p.upper);
     case ActivationForm::leaky_relu:
         return leaky_relu(v, p.alpha);
     case ActivationForm::hardswish:

@@ -5,10 +5,15 @@
 
 namespace halnorm {
 
-// Every member has the type of the data. A form reads only its own: clamp lower and upper;
-// leaky_relu and elu alpha.
+// Whether Halide's max and min are NaN where an operand is: ARM's FMAX and FMIN, one instruction
+// where a comparison and a selection are two. Those of x86 give the other operand.
+bool max_keeps_nan(const Halide::Target &target, const Halide::Type &type);
+
+// Every Expr has the type of the data. A form reads only its own: clamp lower and upper; leaky_relu
+// and elu alpha.
 struct ActivationParameters {
     Halide::Expr lower, upper, alpha;
+    bool max_keeps_nan = false;
 };
 
 // act(v) for v of type Float(32) or Float(64). NaN gives NaN, an infinity gives the limit of the
@@ -34,7 +39,8 @@ Halide::Expr piecewise_gradient(const Halide::Expr &dy, const Halide::Expr &v,
                                 const Halide::Expr &below);
 
 // The same with no upper limit and 0 below.
-Halide::Expr relu_gradient(const Halide::Expr &dy, const Halide::Expr &v, const Halide::Expr &lower);
+Halide::Expr relu_gradient(const Halide::Expr &dy, const Halide::Expr &v,
+                           const Halide::Expr &lower);
 
 // v of y = act(v), and dy * act'(v) from y, with inverse = 1 / alpha, alpha > 0.
 Halide::Expr leaky_relu_inverse(const Halide::Expr &y, const Halide::Expr &inverse);

@@ -71,7 +71,9 @@ Tuple coefficients_of(const Expr &mean, const Expr &inv_std, const Expr &gamma, 
         // With a tiny epsilon float32 has no such scale, and an infinite one would make NaN of a
         // constant channel, whose x - center is 0. Compared as bits: in a strict comparison all of
         // inv_std would be strict, and computed once more than it is elsewhere.
-        const auto bits = [](int64_t b) { return Halide::Internal::make_const(Halide::Int(64), b); };
+        const auto bits = [](int64_t b) {
+            return Halide::Internal::make_const(Halide::Int(64), b);
+        };
         const Expr largest = bits(0x47efffffe0000000), infinity = bits(0x7ff0000000000000);
         const Expr of_scale = Halide::reinterpret<int64_t>(scale);
         const Expr sign = of_scale & bits(std::numeric_limits<int64_t>::min());
@@ -429,7 +431,9 @@ public:
 
     void generate() {
         const Expr v = (x(g.s, g.c, g.n) - center(g.c)) * scale(g.c) + offset(g.c);
-        g.y(g.s, g.c, g.n) = activate(form, v, {lower, upper, alpha}, activations.set());
+        g.y(g.s, g.c, g.n) = activate(
+            form, v, {lower, upper, alpha, max_keeps_nan(this->get_target(), Halide::type_of<T>())},
+            activations.set());
         g.forms = activation_forms(form, activations.set());
         describe<T>(g, layout, streaming, y, {&x});
     }
@@ -461,7 +465,9 @@ public:
     void generate() {
         const Expr v = (x(g.s, g.c, g.n) - center(g.c)) * scale(g.c) + offset(g.c);
         g.y(g.s, g.c, g.n) =
-            activate(form, v + z(g.s, g.c, g.n) * factor, {lower, upper, alpha}, activations.set());
+            activate(form, v + z(g.s, g.c, g.n) * factor,
+                     {lower, upper, alpha, max_keeps_nan(this->get_target(), Halide::type_of<T>())},
+                     activations.set());
         g.forms = activation_forms(form, activations.set());
         describe<T>(g, layout, streaming, y, {&x, &z});
     }
@@ -631,8 +637,13 @@ public:
 
     void generate() {
         const Expr dy_ = dy(g.s, g.c, g.n);
-        const ElementOf element = {
-            form, lower, upper, below, inverse, activations.set(), covered_forms.apart_in_pointwise};
+        const ElementOf element = {form,
+                                   lower,
+                                   upper,
+                                   below,
+                                   inverse,
+                                   activations.set(),
+                                   covered_forms.apart_in_pointwise};
         const Element e = element(x(g.s, g.c, g.n), dy_, center(g.c), scale(g.c), offset(g.c));
         const Expr through_statistics = zero_unless(by_batch != 0, e.d * b(g.c) + c(g.c));
         const Expr scaled = element.is(GradientForm::scaled);

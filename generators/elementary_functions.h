@@ -96,6 +96,12 @@ inline Expr strict_sub(const Expr &a, const Expr &b) {
 inline Expr strict_mul(const Expr &a, const Expr &b) {
     return strict(Call::strict_mul, a.type(), a, b);
 }
+inline Expr strict_max(const Expr &a, const Expr &b) {
+    return strict(Call::strict_max, a.type(), a, b);
+}
+inline Expr strict_min(const Expr &a, const Expr &b) {
+    return strict(Call::strict_min, a.type(), a, b);
+}
 inline Expr strict_less(const Expr &a, const Expr &b) {
     return strict(Call::strict_lt, Halide::Bool(), a, b);
 }

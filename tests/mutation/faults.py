@@ -104,12 +104,13 @@ FAULTS = [
           "            fence_before_returns(function);\n", "", STREAMING),
     # --- schedules ---
     Fault("tail_shifted_inwards_generic", "schedules/generic.cpp",
-          "const auto tail = TailStrategy::GuardWithIf;", "const auto tail = TailStrategy::ShiftInwards;",
+          "vectorize(y.reorder(g.s, g.c, g.n), g.s, lanes);",
+          "y.reorder(g.s, g.c, g.n).vectorize(g.s, lanes, TailStrategy::ShiftInwards);",
           r"^(properties|edges|bits)\.generic"),
     # --- the algorithm ---
     Fault("tail_shifted_inwards", "schedules/patterns.cpp",
-          "return masked ? TailStrategy::Predicate : TailStrategy::GuardWithIf;",
-          "return masked ? TailStrategy::Predicate : TailStrategy::ShiftInwards;", FORWARD),
+          "return s.reorder(g.s, g.c, g.n).vectorize(g.s, t.V, tail_of(t.masked_tails));",
+          "return s.reorder(g.s, g.c, g.n).vectorize(g.s, t.V, TailStrategy::ShiftInwards);", FORWARD),
     Fault("epsilon_dropped", "generators/batch_norm.cpp",
           "const Expr v = variance + epsilon;", "const Expr v = variance + epsilon * 0;", FORWARD),
     Fault("momentum_inverted", "generators/batch_norm.cpp",
