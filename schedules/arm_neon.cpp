@@ -13,7 +13,7 @@ namespace {
 // 16 registers hold the accumulators of 4 vectors, 32 those of 8. On ARMv7 sums of 32 elements in
 // one pass, which spills, and in two: Cortex-A9 79, 47; Cortex-A57 32, 21. 4 vectors of relu side
 // by side, as Cortex-A9 and Cortex-A55 do nothing while they wait. One vector, 4 at a time:
-// Cortex-A9 30, 11; Cortex-A55 29, 11; Cortex-A57 4.8, 4.3; Cortex-A76 8.3, 7.8.
+// Cortex-A9 30, 11; Cortex-A55 21, 9.0; Cortex-A57 4.5, 4.3; Cortex-A76 6.0, 5.8.
 RowTuning rows(const Target &target, Halide::Type type) {
     const int V = target.natural_vector_size(type);
     return {V, 8, false, {}, (target.bits == 64 ? 8 : 4) * V, 4};
@@ -23,10 +23,14 @@ RowTuning rows(const Target &target, Halide::Type type) {
 // Cortex-A57 18, 10. On AArch64 with a panel of 4: Cortex-A55 21, Cortex-A76 12.
 //
 // relu of 16 channels with the coefficients in registers over some rows, and loaded with each row:
-// Cortex-A55 34, 61; Cortex-A76 23, 29. On ARMv7 two vectors and their coefficients fit.
+// Cortex-A55 37, 63; Cortex-A76 23, 29. On ARMv7 two vectors and their coefficients fit. Gradients of
+// relu for 16 channels (six coefficients, panels of 2): Cortex-A55 72, 113; Cortex-A76 30, 42;
+// Neoverse N1 26, 41. On ARMv7 with panels of 1: Cortex-A9 96, 72; Cortex-A57 24, 42; left out.
 PanelTuning panels(const Target &target, Halide::Type type) {
     const bool wide = target.bits == 64;
-    return {target.natural_vector_size(type), false, {wide ? 4 : 2}, {wide ? 4 : 2}, 1024};
+    PanelTuning t = {target.natural_vector_size(type), false, {wide ? 4 : 2}, {wide ? 4 : 2}, 1024};
+    t.narrow_of_six = wide ? 1024 : 0;
+    return t;
 }
 
 }  // namespace

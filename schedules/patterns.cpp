@@ -226,8 +226,11 @@ void map_by_panel(Pointwise &g, const PanelTuning &t) {
             for (int vectors : t.map_panels) {
                 const int channels = vectors * t.V;
                 const auto fits = g.width % channels == 0;
-                if (g.coefficients == 3) {
-                    panels(y.specialize(fits && g.width <= t.narrow), channels)
+                // As many registers for coefficients, whether there are three or six.
+                const int narrow = g.coefficients == 3 ? t.narrow : t.narrow_of_six;
+                const int kept = 3 * vectors / g.coefficients * t.V;
+                if (narrow > 0) {
+                    panels(y.specialize(g.width % kept == 0 && g.width <= narrow), kept)
                         .split(g.n, no, ni, rows, TailStrategy::GuardWithIf)
                         .reorder(ci, ni, g.s, co, no);
                 }

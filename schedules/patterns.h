@@ -38,6 +38,8 @@ struct PanelTuning {
     // Channels of a row up to which a panel keeps its coefficients over some rows, and above which
     // rows are taken in pairs (where an element needs three coefficients; half of it for six).
     int narrow = 64, wide = 1024;
+    // Channels up to which a panel keeps six coefficients over some rows; 0: none does.
+    int narrow_of_six = 0;
     // Channels whose accumulators for large tensors stay in L1; 0: panels for all.
     int sums_strip = 0;
 };
