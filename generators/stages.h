@@ -8,8 +8,8 @@
 // stage leaves in the cache the next one finds there.
 //
 // Stages of one shape share a struct: a schedule says once how all rows are summed, how all
-// elements are mapped. Each schedule is a file that defines the functions declared in
-// schedules/schedule.h over these structs.
+// elements are mapped. Each schedule is a file that defines what schedules/schedule.h
+// declares over these structs.
 #pragma once
 
 #include <Halide.h>
