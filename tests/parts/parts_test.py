@@ -1,5 +1,5 @@
-"""Libraries with parts left out (HALNORM_ACTIVATIONS, _DTYPES, _LAYOUTS, _PIPELINES, _MESSAGES): what is left is right and nothing else
-is there, and what programs weigh with it.
+"""Libraries with parts left out (HALNORM_ACTIVATIONS, _DTYPES, _LAYOUTS, _PIPELINES, _MESSAGES): what is left is right, and
+nothing else is there.
 
 Environment: HALNORM_GENERATORS (generators/ of a build for this machine), HALNORM_SCRATCH (a folder that may be deleted),
 CMAKE_COMMAND, CMAKE_MAKE_PROGRAM, CC, CXX and, where its programs do not run here, HALNORM_TOOLCHAIN and HALNORM_EMULATOR.

@@ -1,5 +1,5 @@
-"""What programs weigh against an empty one. The tables of docs/sizes.md are what this makes; it fails
-where a number is not theirs any more.
+"""What programs weigh against an empty one. The tables of docs/sizes.md are what this makes; it fails where a number is not
+theirs any more.
 
 Environment as in parts_test.py, once more for aarch64 with the prefix AARCH64_ (and HALNORM_TOOL_PREFIX of its binutils).
 """
@@ -8,14 +8,13 @@ import os
 import pathlib
 import re
 import unittest
+import unittest.mock
 
 from parts_test import HERE, INCLUDE, ROOT, SCRATCH, build, run
 
 DOCUMENT = ROOT / "docs/sizes.md"
 RELUS = ["none", "relu", "relu6"]
-ALL = ["none", "relu", "relu6", "leaky_relu", "elu", "sigmoid", "tanh", "silu", "swish", "hardsigmoid", "hardswish", "gelu",
-       "gelu_tanh", "softplus", "mish"]
-BOTH = ["NCHW", "NHWC"]
+ALL = []  # no option: the default
 EVERYTHING = ["inference", "training", "backward"]
 PROGRAMS = {"inference": ROOT / "tests/archive/inference_only.c", "training": HERE / "training_only.c",
             "everything": ROOT / "tests/archive/everything.c"}
@@ -39,28 +38,11 @@ STAGES = {
 }
 
 
-def environment(platform):
-    prefix = platform.upper() + "_" if platform == "aarch64" else ""
-    return {name: os.environ[prefix + name] for name in ("CC", "HALNORM_TOOLCHAIN", "HALNORM_TOOL_PREFIX") if prefix + name in os.environ}
-
-
-class On:
-    """The compiler and the binutils of a platform."""
-
-    def __init__(self, platform):
-        self.values = environment(platform)
-
-    def __enter__(self):
-        self.saved = {name: os.environ.get(name) for name in ("CC", "HALNORM_TOOLCHAIN", "HALNORM_TOOL_PREFIX")}
-        for name in self.saved:
-            os.environ.pop(name, None)
-        os.environ.update(self.values)
-
-    def __exit__(self, *_):
-        for name, value in self.saved.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+def on(platform):
+    """The compiler and the binutils of a platform, for a `with`."""
+    prefix = "AARCH64_"
+    return unittest.mock.patch.dict(os.environ, {name[len(prefix):]: value for name, value in os.environ.items()
+                                                 if platform == "aarch64" and name.startswith(prefix)})
 
 
 def size_of(program):
@@ -96,17 +78,17 @@ def measure():
     """The document's two tables as lists of rows."""
     linked, kernels = [], []
     for number, (platform, variants, activations, pipelines, program, budget) in enumerate(CASES):
-        with On(platform):
+        with on(platform):
             sizes = []
             for messages in (True, False):
-                folder = build(f"size{number}", variants, messages, ACTIVATIONS=activations, DTYPES=["float32"], LAYOUTS=BOTH,
-                               PIPELINES=pipelines)
+                some = {"ACTIVATIONS": activations} if activations else {}
+                folder = build(f"size{number}", variants, messages, DTYPES=["float32"], PIPELINES=pipelines, **some)
                 nothing = folder / "nothing.c"
                 nothing.write_text("int main(void) { return 0; }\n")
                 sizes.append(kb(link(PROGRAMS[program], folder, folder / "libhalnorm.a") - link(nothing, folder)))
-            names = "all" if activations is ALL else ", ".join(activations)
+            names = ", ".join(activations) or "all"
             linked.append([platform, variants.replace(";", ", "), names, program, *sizes, str(budget or "")])
-            if program == "everything" and activations is ALL:
+            if program == "everything" and not activations:
                 sizes = kernel_sizes(folder)
                 for variant in variants.split(";"):
                     kernels.append([f"{variant} ({platform})"] +
