@@ -10,6 +10,7 @@ endif()
 function(halnorm_valgrind_test NAME FILTER)
   halnorm_test(valgrind.${NAME} LABELS valgrind
     COMMAND ${HALNORM_VALGRIND} --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite
+      --suppressions=${CMAKE_CURRENT_SOURCE_DIR}/valgrind.supp
       $<TARGET_FILE:halnorm_tests> --reduced --gtest_filter=${FILTER})
   set_tests_properties(valgrind.${NAME} PROPERTIES TIMEOUT 3600 ENVIRONMENT OCL_ICD_VENDORS=/nowhere)
 endfunction()
@@ -19,7 +20,8 @@ halnorm_valgrind_test(layer Layer*:*LayerStatistics*:MovingStatistics.*:*Initial
 if(HALNORM_STATE)
   halnorm_valgrind_test(state State.*)
 endif()
-# Not activations: their reference has 80 bits, where valgrind computes with 64.
+# Neither activations nor gradients of special values: their reference has 80 bits, and so the range
+# for squares of the largest doubles, where valgrind computes with 64.
 foreach(variant IN LISTS variants)
   get_property(device GLOBAL PROPERTY HALNORM_${variant}_DEVICE)
   if(NOT device STREQUAL cpu OR variant MATCHES avx512)
@@ -28,5 +30,5 @@ foreach(variant IN LISTS variants)
   halnorm_valgrind_test(forward.${variant} Grid.*__${variant}:Edges.*/${variant}:Merge.*/${variant}:Streaming.*/${variant})
   halnorm_valgrind_test(backward.${variant} GridBackward.*__${variant}:EdgesBackward.*/${variant}:Parts.*/${variant})
   halnorm_valgrind_test(guard.${variant} GuardPages.*/${variant})
-  halnorm_valgrind_test(values.${variant} SpecialValues.*/${variant}:SpecialPlaces.*/${variant})
+  halnorm_valgrind_test(values.${variant} SpecialValues.*/${variant}:SpecialPlaces.*/${variant}-SpecialPlaces.backward/${variant})
 endforeach()
