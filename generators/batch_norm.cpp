@@ -129,34 +129,42 @@ public:
         const Expr S = x.dim(0).extent(), N = x.dim(2).extent();
         const Expr first = g.b * block_n, rows = min(Expr(block_n), N - first);
         g.row = S;
-        g.shift(g.c, g.b) = median(mean_of_neighbours(0, first, first, rows),
-                                   mean_of_neighbours(S / 2, first + rows / 2, first, rows),
-                                   mean_of_neighbours(S - 1, first + rows - 1, first, rows));
+        const bool along_s = g.layout == Layout::nchw;
+        const auto at = [&](const Expr &start, const Expr &middle, const Expr &end) {
+            return select(g.p == 0, start, g.p == 1, middle, end);
+        };
+        const Expr s = at(0, S / 2, S - 1);
+        const Expr n = at(first, first + rows / 2, first + rows - 1);
+
+        // The elements nearest to (s, n), taken along s in NCHW and along the rows of the block in
+        // NHWC. Summing differences from one of them keeps constants exact and cannot overflow;
+        // strict, or fast math would undo it.
+        const int count = Shift::neighbours;
+        const Expr low = along_s ? Expr(0) : first, extent = along_s ? S : rows;
+        const Expr start =
+            clamp((along_s ? s : n) - count / 2, low, low + Halide::max(extent - count, 0));
+        const auto element = [&](const Expr &i) {
+            const Expr k = start + min(i, extent - 1);
+            return along_s ? x(k, g.c, n) : x(s, g.c, k);
+        };
+        g.differences(g.i, g.p, g.c, g.b) =
+            strict_float(select(g.i < extent, element(g.i) - element(0), cast<T>(0)));
+        const auto folded = [&](Func wide, Func half, int to) {
+            half(g.i, g.p, g.c, g.b) =
+                strict_float(wide(g.i, g.p, g.c, g.b) + wide(g.i + to, g.p, g.c, g.b));
+        };
+        folded(g.differences, g.halves, count / 2);
+        folded(g.halves, g.quarters, count / 4);
+        Func mean("mean");
+        const Expr sum = g.quarters(0, g.p, g.c, g.b) + g.quarters(1, g.p, g.c, g.b);
+        mean(g.p, g.c, g.b) = strict_float(element(0) + sum / cast<T>(min(Expr(count), extent)));
+        g.shift(g.c, g.b) = median(mean(0, g.c, g.b), mean(1, g.c, g.b), mean(2, g.c, g.b));
         shift = g.shift;
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
 
 private:
-    // The mean of the 8 elements nearest to (s, n), taken along s in NCHW and along the rows of the
-    // block in NHWC. Summing differences from one of them keeps constants exact and cannot
-    // overflow; strict, or fast math would undo it.
-    Expr mean_of_neighbours(const Expr &s, const Expr &n, const Expr &first, const Expr &rows) {
-        const int count = Shift::neighbours;
-        const bool along_s = g.layout == Layout::nchw;
-        const Expr low = along_s ? Expr(0) : first, extent = along_s ? x.dim(0).extent() : rows;
-        const Expr start =
-            clamp((along_s ? s : n) - count / 2, low, low + Halide::max(extent - count, 0));
-        const auto element = [&](int i) {
-            const Expr at = start + min(Expr(i), extent - 1);
-            return along_s ? x(at, g.c, n) : x(s, g.c, at);
-        };
-        Expr sum = cast<T>(0);
-        for (int i = 1; i < count; i++)
-            sum += select(i < extent, element(i) - element(0), cast<T>(0));
-        return strict_float(element(0) + sum / cast<T>(min(Expr(count), extent)));
-    }
-
     Shift g;
 };
 
@@ -182,6 +190,7 @@ void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const E
     g.width = C;
     g.row = S;
     g.rows = N;
+    g.chunk_s = cut.chunk_s;
     const Expr &chunk_s = cut.chunk_s, &chunk_n = cut.chunk_n;
     const Expr first = g.b * cut.block_n;
     const Expr rows = min(cut.block_n, N - first);
@@ -209,7 +218,8 @@ void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const E
     // shorter gives its elements to a lane each, one after the other. Where lanes are threads, as
     // many of those work as there are elements in the tail.
     const int R = g.layout == Layout::nchw ? g.rest_lane_count : 1;
-    const Expr rest = S % chunk_s, tail = rest % R;
+    // Said so that a constant row in one chunk has a constant rest.
+    const Expr rest = select(S < chunk_s, S, S % chunk_s), tail = rest % R;
     const auto row = [&](const Expr &n) { return g.q * chunk_n + n; };
     g.in_rest = RDom(0, rest / R, 0, chunk_n, "in_rest");
     g.in_rest.where(row(g.in_rest.y) < rows);

@@ -21,13 +21,18 @@ namespace halnorm {
 enum class Layout { nchw, nhwc };
 
 // Where deviations are counted from, per channel and block of rows: the median of the means of 8
-// elements at the block's start, middle and end. Near the mean of most data, and no single outlier
-// moves it far.
+// elements at the block's start, middle and end (place 0, 1, 2). Near the mean of most data, and no
+// single outlier moves it far. The means are summed as trees: a Func that a schedule leaves alone
+// is inlined, one that it computes can be vectorized over i.
 struct Shift {
-    Halide::Var c{"c"}, b{"b"};   // channel, block
-    Halide::Func shift{"shift"};  // (c, b), output
-    Halide::Expr row;             // extent of x in s
+    Halide::Var c{"c"}, b{"b"};      // channel, block
+    Halide::Var i{"i"}, p{"place"};  // element, place
     static constexpr int neighbours = 8;
+    Halide::Func differences{"differences"};  // (i, p, c, b), i < 8
+    Halide::Func halves{"halves"};            // likewise, i < 4
+    Halide::Func quarters{"quarters"};        // i < 2
+    Halide::Func shift{"shift"};              // (c, b), output
+    Halide::Expr row;                         // extent of x in s
     Layout layout = Layout::nchw;
     Halide::Type type;  // of x
 };
@@ -66,6 +71,7 @@ struct Sums {
     Halide::RDom in_full, full_lane, fulls, in_rest, in_tail, in_short, rest_lane, rests;
     std::vector<Form> forms;
     Halide::Expr width, row, rows;  // extents of x in c, s and n: what kernels are specialized on
+    Halide::Expr chunk_s;
     Layout layout = Layout::nchw;
     Halide::Type type;  // of x
 

@@ -38,10 +38,18 @@ void join_lanes(Func sum, RVar lane, int count, const LoopLevel &at, int V) {
     sum.update().unroll(lane);
 }
 
-void shift_by_row(Shift &g) {
+void shift_by_row(Shift &g, int V) {
     // Channels are far apart in memory: gathers of vectors of them took 28 KB of code and were
     // slower than plain loads.
-    g.shift.specialize(g.row >= Shift::neighbours);
+    const Expr whole = g.row >= Shift::neighbours;
+    g.shift.specialize(whole);
+    int lanes = Shift::neighbours;
+    for (Func *f : {&g.differences, &g.halves, &g.quarters}) {
+        f->compute_at(g.shift, g.c).store_in(MemoryType::Stack).unroll(g.p);
+        Stage(*f).specialize(whole).vectorize(g.i, std::min(V, lanes)).unroll(g.i);
+        f->unroll(g.i, lanes);
+        lanes /= 2;
+    }
 }
 
 void sums_by_row(Sums &g, const RowTuning &t) {
@@ -50,6 +58,8 @@ void sums_by_row(Sums &g, const RowTuning &t) {
     const auto on_stack = [&](Func f) {
         f.store_in(MemoryType::Stack).bound_storage(g.c, t.channels);
     };
+
+    g.sums.vectorize(g.c, t.V, tail);
 
     // Long rows: one channel and chunk at a time, its accumulators in registers.
     each_form(g.sums.update(0), g.forms,
@@ -73,6 +83,7 @@ void sums_by_row(Sums &g, const RowTuning &t) {
     // sum across lanes per channel and chunk, not per row. Row by row over all of the channels,
     // with the accumulators in memory, was slower: training at 8x1280x7x7 172 us instead of 149, at
     // 4x512x7x7 35 instead of 33 (Zen 3, AVX2, 2026-11-26).
+    const auto is_short = [&](int row) { return g.row == row && g.chunk_s > row; };
     const auto walk = [&](Stage s) {
         s.split(g.c, co, ci, t.channels, TailStrategy::GuardWithIf)
             .reorder(ci, g.rests, co, g.b)
@@ -82,7 +93,7 @@ void sums_by_row(Sums &g, const RowTuning &t) {
         // gradient_sums at 4x256x7x7 gained nothing from constant rows, which cost 9 KB.
         if (g.forms.empty()) {
             for (int row : t.constant_rows)
-                walk(s.specialize(g.row == row));
+                walk(s.specialize(is_short(row)));
         }
         walk(s);
     });
@@ -93,11 +104,17 @@ void sums_by_row(Sums &g, const RowTuning &t) {
         .store_in(MemoryType::Stack)
         .vectorize(g.l, t.V)
         .unroll(g.l);
-    g.rest_lanes.update(0)
-        .split(g.l, lo, li, t.V)
-        .reorder(li, lo, g.in_rest.x, g.in_rest.y)
-        .vectorize(li)
-        .unroll(lo);
+    const auto vectors = [&](Stage s) {
+        return s.split(g.l, lo, li, t.V)
+            .reorder(li, lo, g.in_rest.x, g.in_rest.y)
+            .vectorize(li)
+            .unroll(lo);
+    };
+    if (g.forms.empty()) {
+        for (int row : t.constant_rows)
+            vectors(g.rest_lanes.update(0).specialize(is_short(row))).unroll(g.in_rest.x);
+    }
+    vectors(g.rest_lanes.update(0));
     g.rest_lanes.update(1)
         .split(g.l, lo, li, t.V)
         .reorder(li, lo, g.in_tail)
@@ -158,6 +175,8 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
             Stage(f).specialize(in_strips).vectorize(g.c, t.V, tail);
         f.vectorize(g.c, t.V, tail).unroll(g.c);
     };
+
+    g.sums.vectorize(g.c, t.V, tail);
 
     // Rows that do not fold with the batch (padded images): right, not fast.
     each_form(g.sums.update(0), g.forms,

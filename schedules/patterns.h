@@ -25,7 +25,7 @@ struct RowTuning {
         Sums::full_lane_count;  // of a long row in one pass over a chunk, two accumulators each
     int map_vectors = 1;  // of a row side by side, for a core that waits or counts instructions
 };
-void shift_by_row(Shift &g);
+void shift_by_row(Shift &g, int V);
 void sums_by_row(Sums &g, const RowTuning &t);
 void map_by_row(Pointwise &g, const RowTuning &t);
 
