@@ -23,8 +23,8 @@ RowTuning rows(const Target &target, Halide::Type type) {
 // Cortex-A57 18, 10. On AArch64 with a panel of 4: Cortex-A55 21, Cortex-A76 12.
 //
 // relu of 16 channels with the coefficients in registers over some rows, and loaded with each row:
-// Cortex-A55 37, 63; Cortex-A76 23, 29. On ARMv7 two vectors and their coefficients fit. Gradients of
-// relu for 16 channels (six coefficients, panels of 2): Cortex-A55 72, 113; Cortex-A76 30, 42;
+// Cortex-A55 37, 63; Cortex-A76 23, 29. On ARMv7 two vectors and their coefficients fit. Gradients
+// of relu for 16 channels (six coefficients, panels of 2): Cortex-A55 72, 113; Cortex-A76 30, 42;
 // Neoverse N1 26, 41. On ARMv7 with panels of 1: Cortex-A9 96, 72; Cortex-A57 24, 42; left out.
 PanelTuning panels(const Target &target, Halide::Type type) {
     const bool wide = target.bits == 64;

@@ -124,13 +124,16 @@ void sums_by_row(Sums &g, const RowTuning &t) {
 }
 
 void map_by_row(Pointwise &g, const RowTuning &t) {
-    Var so("so"), si("si");
+    Var so("so"), si("si"), sv("sv");
+    const auto runs = [&](Stage s, int run, TailStrategy tail) {
+        return s.split(g.s, so, si, run, tail)
+            .reorder(si, so, g.c, g.n)
+            .vectorize(si, t.V)
+            .unroll(si);
+    };
     each_form(g.y, g.forms, [&](Stage y, bool cheap) {
         if (g.streaming) {
-            y.split(g.s, so, si, cheap ? g.line() : t.V, TailStrategy::RoundUp)
-                .reorder(si, so, g.c, g.n)
-                .vectorize(si, t.V)
-                .unroll(si);
+            runs(y, cheap ? g.line() : t.V, TailStrategy::RoundUp);
             return;
         }
         const auto rows = [&](Stage s) {
@@ -138,20 +141,22 @@ void map_by_row(Pointwise &g, const RowTuning &t) {
         };
         if (cheap) {
             for (int row : t.constant_rows) {
+                // Backward at 1x1024x14x14 gained nothing.
+                if (row >= 8 * t.V && g.coefficients > 3)
+                    continue;
+                const Stage s = y.specialize(g.row == row);
                 if (row < 8 * t.V)
-                    rows(y.specialize(g.row == row)).unroll(g.s);
+                    rows(s).unroll(g.s);
+                else
+                    runs(s, t.map_vectors * t.V, tail_of(t.masked_tails));
             }
-            if (t.map_vectors > 1) {
-                const int run = t.map_vectors * t.V;
-                y.specialize(g.row % run == 0)
-                    .split(g.s, so, si, run, TailStrategy::RoundUp)
-                    .reorder(si, so, g.c, g.n)
-                    .vectorize(si, t.V)
-                    .unroll(si);
-            }
+            // A vector too many is no reason to go one by one.
             y.specialize(g.row % t.V == 0)
-                .reorder(g.s, g.c, g.n)
-                .vectorize(g.s, t.V, TailStrategy::RoundUp);
+                .split(g.s, sv, si, t.V, TailStrategy::RoundUp)
+                .split(sv, so, sv, t.map_vectors, TailStrategy::GuardWithIf)
+                .reorder(si, sv, so, g.c, g.n)
+                .vectorize(si)
+                .unroll(sv);
         }
         rows(y);
     });
@@ -208,9 +213,7 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
         panel(s, 1, tail);
     });
     on_stack(g.rest_lanes.compute_at(g.sums, co));
-    const auto lanes = [&](Stage s) {
-        return s.reorder(g.c, g.l, g.in_rest.x, g.in_rest.y);
-    };
+    const auto lanes = [&](Stage s) { return s.reorder(g.c, g.l, g.in_rest.x, g.in_rest.y); };
     if (t.sums_strip > 0) {
         lanes(g.rest_lanes.update(0).specialize(in_strips))
             .split(g.c, co, ci, 2 * t.V, TailStrategy::RoundUp)
