@@ -185,7 +185,10 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
 
     g.sums.vectorize(g.c, t.V, tail);
 
-    // Rows that do not fold with the batch (padded images): right, not fast.
+    // Pixels fold with the batch, so a row has one. A loop over it inside of the rows costs a panel
+    // of NEON half as many instructions again. Rows of more, which do not fold (padded images), are
+    // right, not fast.
+    const Expr of_one = g.row == 1 && g.chunk_s > 1;
     each_form(g.sums.update(0), g.forms,
               [&](Stage s, bool) { s.reorder(g.fulls.x, g.fulls.y, g.c, g.b); });
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
@@ -210,12 +213,13 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
         }
         for (int vectors : t.sums_panels) {
             if (cheap)
-                panel(s.specialize(g.width % (vectors * t.V) == 0), vectors, TailStrategy::RoundUp);
+                panel(s.specialize(of_one && g.width % (vectors * t.V) == 0), vectors,
+                      TailStrategy::RoundUp);
         }
         panel(s, 1, tail);
     });
     on_stack(g.rest_lanes.compute_at(g.sums, co));
-    const auto lanes = [&](Stage s) { return s.reorder(g.c, g.l, g.in_rest.x, g.in_rest.y); };
+    const auto lanes = [&](Stage s) { return s.reorder(g.c, g.l, g.in_rest.y, g.in_rest.x); };
     if (t.sums_strip > 0) {
         lanes(g.rest_lanes.update(0).specialize(in_strips))
             .split(g.c, co, ci, 2 * t.V, TailStrategy::RoundUp)

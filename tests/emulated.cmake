@@ -45,6 +45,14 @@ find_program(HALNORM_QEMU_ARM qemu-arm)
 find_program(HALNORM_QEMU_X86_64 qemu-x86_64)
 mark_as_advanced(HALNORM_QEMU_AARCH64 HALNORM_QEMU_ARM HALNORM_QEMU_X86_64)
 
+# ./run bench --instructions for one platform: what it counts computes the same.
+function(halnorm_instructions_test NAME BUILD)
+  cmake_path(GET BUILD PARENT_PATH builds)
+  cmake_path(GET BUILD FILENAME platform)
+  halnorm_test(${NAME}.instructions LABELS emulated slow
+    COMMAND ${Python3_EXECUTABLE} -B ${PROJECT_SOURCE_DIR}/bench/instructions --build ${builds} ${platform})
+endfunction()
+
 # On ARM the least processor with NEON runs everything: what it lacks (of ARMv8.1 on; division and fused multiply-add on
 # ARMv7) faults there.
 if(HALNORM_AARCH64_BUILD AND HALNORM_QEMU_AARCH64)
@@ -53,6 +61,7 @@ if(HALNORM_AARCH64_BUILD AND HALNORM_QEMU_AARCH64)
   foreach(cpu cortex-a57 cortex-a72 cortex-a76 neoverse-n1 a64fx max)
     halnorm_emulated_model(aarch64.${cpu} arm_neon ${run} -cpu ${cpu} ${HALNORM_AARCH64_BUILD}/tests/halnorm_tests)
   endforeach()
+  halnorm_instructions_test(aarch64 ${HALNORM_AARCH64_BUILD})
 elseif(HALNORM_AARCH64_BUILD)
   halnorm_no_emulator(aarch64 qemu-aarch64)
 endif()
@@ -66,6 +75,7 @@ if(HALNORM_ARMV7_BUILD AND HALNORM_QEMU_ARM)
   # still have them.
   halnorm_emulated_tests(armv7.d16 ${HALNORM_ARMV7_BUILD} generic ${run} -cpu cortex-r5f)
   halnorm_emulated_model(armv7.no_neon generic ${run} -cpu cortex-a9,neon=off ${HALNORM_ARMV7_BUILD}/tests/halnorm_tests)
+  halnorm_instructions_test(armv7 ${HALNORM_ARMV7_BUILD})
 elseif(HALNORM_ARMV7_BUILD)
   halnorm_no_emulator(armv7 qemu-arm)
 endif()
