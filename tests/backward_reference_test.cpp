@@ -189,7 +189,7 @@ TEST(BackwardReference, of_a_saturated_elu) {
 TEST(BackwardReference, parts_with_the_sums_of_the_whole_are_the_whole) {
     const Backward whole = random_case(HALNORM_ACT_TANH, true, true, 9);
     const Gradients expected = backward(whole);
-    const auto part_of = [&](int64_t first, int64_t last) {
+    const auto part_of = [&](ptrdiff_t first, ptrdiff_t last) {
         Backward part = whole;
         part.x.shape[0] = last - first;
         const auto cut = [&](std::vector<double> &v) {

@@ -214,14 +214,14 @@ Gradients backward(const Backward &b, const Sums *totals) {
         const size_t c = b.x.channel_of(i);
         Real v, xhat;
         if (b.from_y) {
-            v = inverse(p.activation, p.alpha, b.x.values[i], b.u);
+            v = static_cast<Real>(inverse(p.activation, p.alpha, b.x.values[i], b.u));
             xhat = (v - p.beta[c]) / p.gamma[c];
         } else {
             xhat = (static_cast<Real>(b.x.values[i]) - b.mean[c]) * b.inv_std[c];
             v = one ? b.x.values[i] : p.gamma[c] * xhat + p.beta[c];
             v += b.z.empty() ? 0 : b.z[i];
         }
-        const Real g = b.dy[i] * derivative(p.activation, p.alpha, v);
+        const Real g = b.dy[i] * static_cast<Real>(derivative(p.activation, p.alpha, v));
         xhats.push_back(xhat);
         gs.push_back(g);
         r.v.push_back(static_cast<double>(v));

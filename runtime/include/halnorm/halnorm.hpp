@@ -404,13 +404,12 @@ inline Status BatchNorm::allocate(const BatchNormOptions &options, State *state)
         state->vectors[i] = elements;
     }
     for (void *&gradient : state->gradients)
-        gradient = std::memset(take(vector), 0, vector);
+        gradient = std::memset(take(vector), 0, static_cast<size_t>(vector));
     for (int i = 0; i < 4; i++)
         state->names[i] = take(names.size(i));
     if (options.variant != nullptr) {
         const size_t size = std::strlen(options.variant) + 1;
-        state->config.variant =
-            static_cast<char *>(std::memcpy(take(size), options.variant, size));
+        state->config.variant = static_cast<char *>(std::memcpy(take(size), options.variant, size));
     }
     return {};
 }
