@@ -71,7 +71,7 @@ struct Sums {
     Halide::RDom in_full, full_lane, fulls, in_rest, in_tail, in_short, rest_lane, rests;
     std::vector<Form> forms;
     Halide::Expr width, row, rows;  // extents of x in c, s and n: what kernels are specialized on
-    Halide::Expr chunk_s;
+    Halide::Expr chunk_s;           // elements of a row that `full` sums
     Layout layout = Layout::nchw;
     Halide::Type type;  // of x
 
