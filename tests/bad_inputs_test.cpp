@@ -188,6 +188,7 @@ const BadInput bad_inputs[] = {
     {"threads negative", "its", true, HALNORM_ERROR_PARAMETER, "threads", [](Arguments &a) { a.config_value.threads = -1; }},
     {"layout unknown", "its", true, HALNORM_ERROR_PARAMETER, "layout", [](Arguments &a) { memset(&a.config_value.layout, 2, 1); }},
     {"estimator unknown", "its", true, HALNORM_ERROR_PARAMETER, "moving_variance_estimator", [](Arguments &a) { memset(&a.config_value.moving_variance_estimator, 2, 1); }},
+    {"stores unknown", "its", true, HALNORM_ERROR_PARAMETER, "stores", [](Arguments &a) { memset(&a.config_value.stores, 3, 1); }},
 
     {"x beyond all addresses", "its", true, HALNORM_ERROR_TOO_LARGE, "x", [](Arguments &a) { a.x_value.shape[0] = INT64_MAX / 2; a.x_value.strides[0] = 120; }},
     {"x stride beyond all addresses", "its", true, HALNORM_ERROR_TOO_LARGE, "x", [](Arguments &a) { a.x_value.strides[0] = INT64_MAX - 1; }},
