@@ -84,6 +84,9 @@ void sums_by_row(Sums &g, const RowTuning &t) {
     // sum across lanes per channel and chunk, not per row. Row by row over all of the channels,
     // with the accumulators in memory, was slower: training at 8x1280x7x7 172 us instead of 149, at
     // 4x512x7x7 35 instead of 33 (Zen 3, AVX2, 2026-11-26).
+    // At 2048x7x7 sums take 92 instructions a channel, 127 without constant rows. gradient_sums at
+    // 4x256x7x7 gained nothing from them, and 9 KB.
+    const auto constant_rows = g.forms.empty() ? t.constant_rows : std::vector<int>();
     const auto is_short = [&](int row) { return g.row == row && g.chunk_s > row; };
     const auto walk = [&](Stage s) {
         s.split(g.c, co, ci, t.channels, TailStrategy::GuardWithIf)
@@ -91,12 +94,8 @@ void sums_by_row(Sums &g, const RowTuning &t) {
             .vectorize(ci, t.V, tail);
     };
     each_form(g.sums.update(1), g.forms, [&](Stage s, bool) {
-        // At 2048x7x7 92 instructions a channel, 127 without constant rows. gradient_sums at
-        // 4x256x7x7 gained nothing from them, and 9 KB.
-        if (g.forms.empty()) {
-            for (int row : t.constant_rows)
-                walk(s.specialize(is_short(row)));
-        }
+        for (int row : constant_rows)
+            walk(s.specialize(is_short(row)));
         walk(s);
     });
     on_stack(g.rest.compute_at(g.sums, g.rests));
@@ -112,10 +111,8 @@ void sums_by_row(Sums &g, const RowTuning &t) {
             .vectorize(li)
             .unroll(lo);
     };
-    if (g.forms.empty()) {
-        for (int row : t.constant_rows)
-            vectors(g.rest_lanes.update(0).specialize(is_short(row))).unroll(g.in_rest.x);
-    }
+    for (int row : constant_rows)
+        vectors(g.rest_lanes.update(0).specialize(is_short(row))).unroll(g.in_rest.x);
     vectors(g.rest_lanes.update(0));
     g.rest_lanes.update(1)
         .split(g.l, lo, li, t.V)
