@@ -50,6 +50,15 @@ class Rival:
 
 
 @dataclasses.dataclass(frozen=True)
+class Streaming:
+    """halnorm told to store past the cache."""
+
+    share: float  # of the floor
+    gain: Interval  # halnorm's time without being told / this one
+    ratio: typing.Optional[Interval]  # the best peer's time / this one
+
+
+@dataclasses.dataclass(frozen=True)
 class Row:
     case: cases.Case
     share: float  # halnorm's, of the floor
@@ -57,6 +66,7 @@ class Row:
     memcpy_share: typing.Optional[float]  # memcpy's, of the floor; None where the floor reads two tensors
     seconds: float
     rivals: tuple  # the fastest first
+    streaming: typing.Optional[Streaming]  # None where it was not measured
 
     @property
     def best(self):
@@ -83,6 +93,7 @@ def rows(records):
 
 def _row(case, records):
     shares, memcpy_shares, floors, times, rivals = [], [], [], [], []
+    streaming_shares, gains, beside_streaming = [], [], {}
     for record in records:
         ns = record["nanoseconds"]
         floor = min(record["floor"], key=lambda label: statistics.median(ns[label]))
@@ -90,14 +101,24 @@ def _row(case, records):
         shares += _ratios(ns[floor], ns["halnorm"])
         memcpy_shares += _ratios(ns[floor], ns["memcpy"]) if "memcpy" in ns else []
         times += ns["halnorm"]
+        if cases.STREAMING in ns:
+            streaming_shares += _ratios(ns[floor], ns[cases.STREAMING])
+            gains += _ratios(ns["halnorm"], ns[cases.STREAMING])
+            beside_streaming.update({label: _ratios(ns[label], ns[cases.STREAMING]) for label in record["peers"]})
         for label in record["peers"]:
             if label not in record["wrong"]:
                 rivals.append(Rival(label, statistics.median(_ratios(ns[floor], ns[label])),
                                     median_interval(_ratios(ns[label], ns["halnorm"])),
                                     1e-9 * statistics.median(ns[label])))
+    rivals.sort(key=lambda rival: rival.ratio.median)
+    streaming = None
+    if gains:
+        best = beside_streaming.get(rivals[0].label) if rivals else None
+        streaming = Streaming(statistics.median(streaming_shares), median_interval(gains),
+                              median_interval(best) if best else None)
     return Row(case, statistics.median(shares), statistics.mode(floors),
                statistics.median(memcpy_shares) if memcpy_shares else None, 1e-9 * statistics.median(times),
-               tuple(sorted(rivals, key=lambda rival: rival.ratio.median)))
+               tuple(rivals), streaming)
 
 
 def _ratios(numerators, denominators):
@@ -123,6 +144,7 @@ class Mean:
     ratio: typing.Optional[float]  # to the best peer of each shape
     plain_ratio: typing.Optional[float]  # likewise, of those on plain layouts
     best: typing.Optional[str]  # who that is most often
+    streaming: typing.Optional[tuple]  # of halnorm told to stream: share of the floor, gain, ratio to the best peer or None
 
 
 def means(all_rows):
@@ -141,11 +163,16 @@ def _mean(key, group):
     best = [row.best for row in group if row.best]
     plain = [row.best_plain for row in group if row.best_plain]
     memcpy = [row.memcpy_share for row in group if row.memcpy_share is not None]
+    told = [row.streaming for row in group if row.streaming]
+    beside = [streaming.ratio.median for streaming in told if streaming.ratio]
+    streaming = (statistics.geometric_mean(s.share for s in told),
+                 statistics.geometric_mean(s.gain.median for s in told),
+                 statistics.geometric_mean(beside) if beside else None) if told else None
     return Mean(*key, len(group), statistics.geometric_mean(row.share for row in group),
                 statistics.geometric_mean(memcpy) if memcpy else None,
                 statistics.geometric_mean(rival.ratio.median for rival in best) if best else None,
                 statistics.geometric_mean(rival.ratio.median for rival in plain) if plain else None,
-                statistics.mode(rival.label for rival in best) if best else None)
+                statistics.mode(rival.label for rival in best) if best else None, streaming)
 
 
 def absent(records):

@@ -25,6 +25,9 @@ QUICK_SHAPES = (
 SIZES = ("L2", "L3", "memory")
 L3_FROM, L3_TO = 0.5e6, 13e6
 
+# halnorm once more, told to store past the cache where it chooses by size (halnorm_config.stores).
+STREAMING = "halnorm, streaming stores"
+
 
 class SelectionError(ValueError):
     pass
@@ -69,6 +72,11 @@ class Case:
     @property
     def size(self):
         return "L2" if self.bytes < L3_FROM else "L3" if self.bytes <= L3_TO else "memory"
+
+    @property
+    def streams(self):
+        """Whether stores past the cache are measured too: below this nobody has a use for them."""
+        return self.size != "L2"
 
     @property
     def memory_shape(self):

@@ -33,6 +33,7 @@ public:
         config_.layout = static_cast<halnorm_layout>(c.layout);
         config_.activation = static_cast<halnorm_activation>(c.activation);
         config_.threads = c.threads;
+        config_.stores = static_cast<halnorm_stores>(c.stores);
         const halnorm_dtype dtype = static_cast<halnorm_dtype>(c.dtype);
         x_ = halnorm_dense_tensor(memory.x, dtype, c.rank, c.shape);
         dy_ = halnorm_dense_tensor(memory.dy, dtype, c.rank, c.shape);

@@ -16,7 +16,7 @@ typedef enum peers_pipeline { PEERS_INFERENCE, PEERS_TRAINING, PEERS_BACKWARD } 
 
 /* Enumerators of halnorm.h as their numbers. */
 typedef struct peers_case {
-    int32_t pipeline, activation, layout, dtype, rank, threads;
+    int32_t pipeline, activation, layout, dtype, rank, threads, stores;
     int64_t shape[HALNORM_MAX_RANK]; /* in the layout's order */
 } peers_case;
 

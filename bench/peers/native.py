@@ -6,11 +6,12 @@ import cases
 
 _ENUM = {"pipeline": cases.PIPELINES, "activation": cases.ACTIVATIONS, "dtype": cases.DTYPES}
 MAX_RANK = 5  # HALNORM_MAX_RANK
+STORES_AUTOMATIC, STORES_STREAMING = 0, 2  # HALNORM_STORES_...
 
 
 class _Case(ctypes.Structure):
     _fields_ = [(name, ctypes.c_int32)
-                for name in ("pipeline", "activation", "layout", "dtype", "rank", "threads")]
+                for name in ("pipeline", "activation", "layout", "dtype", "rank", "threads", "stores")]
     _fields_ += [("shape", ctypes.c_int64 * MAX_RANK)]
 
 
@@ -133,11 +134,11 @@ class NativeContender:
         return seconds
 
 
-def halnorm(buffers, threads):
+def halnorm(buffers, threads, label="halnorm", stores=STORES_AUTOMATIC):
     case = buffers.case
     shape = (ctypes.c_int64 * MAX_RANK)(*case.memory_shape)
     c_case = _Case(_ENUM["pipeline"].index(case.pipeline), _ENUM["activation"].index(case.activation),
-                   1 if case.layout == "NHWC" else 0, buffers.dtype, len(case.shape), threads, shape)
+                   1 if case.layout == "NHWC" else 0, buffers.dtype, len(case.shape), threads, stores, shape)
     mean, variance = buffers.moving_statistics()
     saved_mean, saved_inv_std = (buffers.results("float64") for _ in range(2))
     dgamma, dbeta = (buffers.results() for _ in range(2))
@@ -150,7 +151,7 @@ def halnorm(buffers, threads):
         return {"mean": saved_mean.values("float64"), "inv_std": saved_inv_std.values("float64"),
                 "dgamma": dgamma.values(case.dtype), "dbeta": dbeta.values(case.dtype)}
 
-    return NativeContender(buffers.native, "halnorm", handle, keep=blocks, result=lambda: buffers.out,
+    return NativeContender(buffers.native, label, handle, keep=blocks, result=lambda: buffers.out,
                            channels=channels)
 
 

@@ -14,7 +14,7 @@ ANSWER_SECONDS = 300  # then a process is taken for dead; the slowest case takes
 START_SECONDS = 120
 # Rough, for the estimate only: how fast a contender goes through its tensors, how many there are, and what a case costs
 # beside (filling tensors, comparing results).
-BYTES_PER_SECOND, CONTENDERS, PREPARED_PER_SECOND, START = 6e9, 5, 0.5e9, 4
+BYTES_PER_SECOND, CONTENDERS, PREPARED_PER_SECOND, START = 6e9, 6, 0.5e9, 4
 REFERENCE_PER_SECOND = 10e6
 
 

@@ -32,6 +32,25 @@ def _ratios(mean):
     return f"{mean.ratio:.2f} ({mean.plain_ratio:.2f})"
 
 
+def streaming(means):
+    """Of halnorm told to store past the cache, geometric means over the shapes of a size; "" where none was measured."""
+    groups = {}
+    for mean in means:
+        if mean.streaming:
+            groups.setdefault((mean.job, mean.layout, mean.dtype), {})[mean.size] = mean.streaming
+    if not groups:
+        return ""
+    sizes = [size for size in cases.SIZES if any(size in by_size for by_size in groups.values())]
+    lines = [["pipeline", "layout", *(f"{size}: share of floor" for size in sizes),
+              *(f"{size}: x as fast" for size in sizes), *(f"{size}: x best peer" for size in sizes)]]
+    for (job, layout, dtype), by_size in groups.items():
+        found = [by_size.get(size, (None, None, None)) for size in sizes]
+        lines.append([_job(job, dtype), layout, *("" if share is None else f"{100 * share:.0f} %" for share, _, _ in found),
+                      *("" if gain is None else f"{gain:.2f}" for _, gain, _ in found),
+                      *("" if ratio is None else f"{ratio:.2f}" for _, _, ratio in found)])
+    return _table(lines)
+
+
 def shapes(rows):
     """For each layout, shapes by jobs: share of floor and ratio to the best peer; * where halnorm is behind it."""
     parts = []
@@ -76,11 +95,13 @@ def calls(rows, shape=(64, 10)):
 
 
 def behind(rows):
-    lines = [["case", "best peer", "its time / halnorm's", "interval", "halnorm's share of floor"]]
+    lines = [["case", "best peer", "its time / halnorm's", "interval", "halnorm's share of floor",
+              "its time / that of streaming stores"]]
     for row in rows:
         ratio = row.best.ratio
+        told = row.streaming.ratio if row.streaming else None
         lines.append([row.case.name, row.best.label, f"{ratio.median:.2f}", f"{ratio.low:.2f} to {ratio.high:.2f}",
-                      f"{100 * row.share:.0f} %"])
+                      f"{100 * row.share:.0f} %", f"{told.median:.2f}" if told else ""])
     return _table(lines)
 
 

@@ -5,6 +5,7 @@ import unittest
 
 import analysis
 import cases
+import tables
 
 SMALL = "training/relu/NCHW/float32/1x16x32x32"  # 64 KB
 MIDDLE = "training/relu/NCHW/float32/8x64x56x56"  # 6.4 MB
@@ -80,6 +81,28 @@ class Rows(unittest.TestCase):
         self.assertEqual([rival.label for rival in row.rivals], ["b"])
         self.assertEqual(list(analysis.absent([wrong])), [("a", "its result is not halnorm's, so it does not count")])
         self.assertEqual(self.row(wrong).verdict, "alone")
+
+    def test_streaming_stores_are_set_beside_halnorm_and_the_best_peer(self):
+        told = record(MIDDLE, theirs=(80,) * 12)
+        told["nanoseconds"][cases.STREAMING] = [40] * 12
+        told["nanoseconds"]["slower"] = [300] * 12
+        told["peers"].append("slower")
+        streaming = self.row(told).streaming
+        self.assertAlmostEqual(streaming.share, 1.25)
+        self.assertEqual(streaming.gain, analysis.Interval(2.5, 2.5, 2.5))
+        self.assertEqual(streaming.ratio, analysis.Interval(2, 2, 2))
+        self.assertIsNone(self.row(record(MIDDLE)).streaming)
+        other = record(OTHER_MIDDLE, theirs=(80,) * 12)
+        other["nanoseconds"][cases.STREAMING] = [160] * 12
+        means = analysis.means(analysis.rows([told, other, record(SMALL)]))
+        self.assertIsNone(means[0].streaming)
+        self.assertAlmostEqual(means[1].streaming[1], 1.25)  # sqrt(2.5 * 0.625)
+        table = tables.streaming(means)
+        self.assertIn("L3: x as fast", table)
+        self.assertIn("1.25", table)
+        self.assertNotIn("L2", table)
+        self.assertIn("| 2.00", tables.behind(analysis.rows([told])))
+        self.assertEqual("", tables.streaming(analysis.means(analysis.rows([record(SMALL)]))))
 
     def test_absences_are_grouped_by_reason(self):
         absences = analysis.absent([

@@ -57,6 +57,18 @@ class Run(unittest.TestCase):
         self.bench("right", *SELECTION, "--dtypes", "float64")
         self.assertEqual(len([row for row in self.results()["rows"] if row["rivals"]]), 6)
 
+    def test_streaming_stores_are_measured_where_tensors_are_large(self):
+        self.bench("wrong", "--shapes", "8x16x32x32,16x5", "--pipelines", "inference/none,backward/none", "--layouts",
+                   "NHWC", "--rounds", "3")
+        told = {row["name"]: row["streaming"] for row in self.results()["rows"]}
+        self.assertEqual({"inference/none/NHWC/float32/8x16x32x32": True, "backward/none/NHWC/float32/8x16x32x32": True,
+                          "inference/none/NC/float32/16x5": False, "backward/none/NC/float32/16x5": False},
+                         {name: streaming is not None for name, streaming in told.items()})
+        for streaming in told.values():
+            if streaming:
+                self.assertGreater(streaming["share"], 0)
+                self.assertIsNone(streaming["ratio"])  # a wrong result is no rival's
+
     def test_stops_at_the_time_limit_and_goes_on(self):
         # The limit is checked once there is something: one case each time.
         text = self.bench("right", *SELECTION, "--time-limit", "0.001")
