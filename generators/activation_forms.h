@@ -36,11 +36,20 @@ enum class ActivationForm : int32_t {
 //
 //   identity        g = dy; d of x, or of y where act is none
 //   relu            from x and dy: a lower limit, and 0 below it
+//   clamp           likewise, and an upper limit, with 0 beyond it
 //   piecewise       from x and dy, for all piecewise linear activations (clamp and leaky_relu)
 //   of_leaky_relu   from y and dy; x = act^-1(y)
 //   of_elu          likewise
 //   scaled          dx = a * dy: neither x nor the statistics matter
-enum class GradientForm : int32_t { identity, relu, piecewise, of_leaky_relu, of_elu, scaled };
+enum class GradientForm : int32_t {
+    identity,
+    relu,
+    clamp,
+    piecewise,
+    of_leaky_relu,
+    of_elu,
+    scaled
+};
 
 // The form of each halnorm_activation, in their order.
 constexpr ActivationForm activation_form[] = {
@@ -79,8 +88,9 @@ public:
         switch (form) {
         case GradientForm::relu:
             return has(relu);
+        case GradientForm::clamp:
+            return has(relu6) || has(hardsigmoid);
         case GradientForm::piecewise:
-            return has(relu6) || has(hardsigmoid) || needs(ActivationForm::leaky_relu);
         case GradientForm::of_leaky_relu:
             return needs(ActivationForm::leaky_relu);
         case GradientForm::of_elu:

@@ -317,6 +317,10 @@ Expr relu_gradient(const Expr &dy, const Expr &v, const Expr &lower) {
     return select(strict_less_equal(v, lower), number(v, 0), dy);
 }
 
+Expr clamp_gradient(const Expr &dy, const Expr &v, const Expr &lower, const Expr &upper) {
+    return select(strict_less_equal(upper, v), number(v, 0), relu_gradient(dy, v, lower));
+}
+
 Expr activation_gradient(const Expr &form, const Expr &dy, const Expr &v,
                          const ActivationParameters &p, const ActivationSet &built) {
     Expr result = piecewise_gradient(dy, v, p.lower, p.upper, p.alpha);

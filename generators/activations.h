@@ -38,7 +38,9 @@ Halide::Expr piecewise_gradient(const Halide::Expr &dy, const Halide::Expr &v,
                                 const Halide::Expr &lower, const Halide::Expr &upper,
                                 const Halide::Expr &below);
 
-// The same with no upper limit and 0 below.
+// The same with 0 below, and without the upper limit.
+Halide::Expr clamp_gradient(const Halide::Expr &dy, const Halide::Expr &v,
+                            const Halide::Expr &lower, const Halide::Expr &upper);
 Halide::Expr relu_gradient(const Halide::Expr &dy, const Halide::Expr &v,
                            const Halide::Expr &lower);
 

@@ -128,6 +128,7 @@ public:
         dense_in(g.layout, x);
         const Expr S = x.dim(0).extent(), N = x.dim(2).extent();
         const Expr first = g.b * block_n, rows = min(Expr(block_n), N - first);
+        g.width = x.dim(1).extent();
         g.row = S;
         const bool along_s = g.layout == Layout::nchw;
         const auto at = [&](const Expr &start, const Expr &middle, const Expr &end) {
@@ -505,7 +506,7 @@ struct ElementOf {
     Expr lower, upper, below;
     Expr inverse;  // of alpha, where x is y
     ActivationSet built;
-    bool covered_apart;  // identity and relu, which are piecewise linear too
+    bool covered_apart;  // identity, relu and clamp, which are piecewise linear too
 
     Element operator()(const Expr &x, const Expr &dy, const Expr &center, const Expr &scale,
                        const Expr &offset) const {
@@ -513,7 +514,8 @@ struct ElementOf {
         Expr of_x = piecewise_gradient(dy, v, lower, upper, below);
         if (covered_apart) {
             of_x = select(is(GradientForm::identity), dy, is(GradientForm::relu),
-                          relu_gradient(dy, v, lower), of_x);
+                          relu_gradient(dy, v, lower), is(GradientForm::clamp),
+                          clamp_gradient(dy, v, lower, upper), of_x);
         }
         Element e = {d, of_x};
         const auto also = [&](GradientForm f, const Expr &of_d, const Expr &of_g) {
@@ -534,11 +536,12 @@ struct ElementOf {
         std::vector<Form> all;
         if (!covered_apart)
             all.push_back({form <= static_cast<int>(GradientForm::piecewise), true});
-        for (GradientForm f : {GradientForm::identity, GradientForm::relu, GradientForm::piecewise,
-                               GradientForm::of_leaky_relu, GradientForm::of_elu}) {
+        for (GradientForm f :
+             {GradientForm::identity, GradientForm::relu, GradientForm::clamp,
+              GradientForm::piecewise, GradientForm::of_leaky_relu, GradientForm::of_elu}) {
             const bool from_y = f == GradientForm::of_leaky_relu || f == GradientForm::of_elu;
             if (built.needs(f) && (covered_apart || from_y))
-                all.push_back({is(f), !from_y});
+                all.push_back({is(f), !from_y && f != GradientForm::piecewise});
         }
         return all;
     }
@@ -659,7 +662,7 @@ public:
         const Expr scaled = element.is(GradientForm::scaled);
         g.y(g.s, g.c, g.n) = select(scaled, a(g.c) * dy_, a(g.c) * e.g + through_statistics);
         g.forms = element.forms();
-        g.forms.push_back({scaled, true});
+        g.forms.push_back({scaled, false});
         g.coefficients = 6;
         describe<T>(g, layout, streaming, dx, {&x, &dy});
     }

@@ -32,7 +32,7 @@ struct Shift {
     Halide::Func halves{"halves"};            // likewise, i < 4
     Halide::Func quarters{"quarters"};        // i < 2
     Halide::Func shift{"shift"};              // (c, b), output
-    Halide::Expr row;                         // extent of x in s
+    Halide::Expr width, row;                  // extents of x in c and s
     Layout layout = Layout::nchw;
     Halide::Type type;  // of x
 };

@@ -14,6 +14,9 @@ struct GradientScalars {
     double slope;  // of g that is not in it yet
 };
 
+// Of dy, where what is given is x, or y.
+GradientScalars gradient_scalars(const ActivationScalars &activation, bool of_y);
+
 // A tensor of the call, and its index in plan.apply.
 struct BackwardTensor {
     void *data;

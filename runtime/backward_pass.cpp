@@ -62,6 +62,8 @@ GradientScalars gradient_of_dy() {
     return {GradientForm::identity, none, none, 0, 1, 1};
 }
 
+}  // namespace
+
 GradientScalars gradient_scalars(const ActivationScalars &a, bool of_y) {
     GradientScalars g = gradient_of_dy();
     g.slope = a.lower == a.upper ? 0 : a.prescale;
@@ -70,7 +72,7 @@ GradientScalars gradient_scalars(const ActivationScalars &a, bool of_y) {
         g.lower = isinf(a.lower) ? none : a.lower;
         g.upper = isinf(a.upper) ? none : a.upper;
         if (!isnan(g.upper))
-            g.form = GradientForm::piecewise;
+            g.form = GradientForm::clamp;
         else if (!isnan(g.lower))
             g.form = GradientForm::relu;
         break;
@@ -90,6 +92,8 @@ GradientScalars gradient_scalars(const ActivationScalars &a, bool of_y) {
     }
     return g;
 }
+
+namespace {
 
 halnorm_status check_invertible(const halnorm_config &config, const ActivationScalars &a) {
     const halnorm_activation act = config.activation;

@@ -67,14 +67,6 @@ halnorm_status check_alone(const Operand &a) {
     return HALNORM_OK;
 }
 
-halnorm_status check_data(const Operand &a) {
-    if (a.tensor->data == nullptr && !is_empty(*a.tensor)) {
-        return Failure(HALNORM_ERROR_NULL)
-               << a.name << ".data: was NULL, should point to the elements";
-    }
-    return HALNORM_OK;
-}
-
 // Every stride positive and, taken from the smallest up, beyond all that the smaller ones reach;
 // the whole within the 32-bit offsets of the kernels.
 halnorm_status check_strides(const Operand &a) {
@@ -116,7 +108,8 @@ int channel_axis(const halnorm_config &config, const halnorm_tensor &t) {
     return config.layout == HALNORM_NHWC ? t.rank - 1 : 1;
 }
 
-// Nothing that check_alone or check_pair would find in y where there is nothing in x.
+// Nothing that check_alone or check_pair would find in y where there is nothing in x; and it is
+// empty where x is.
 bool alike(const halnorm_tensor &x, const halnorm_tensor &y) {
     if (y.dtype != x.dtype || y.device != x.device || y.rank != x.rank)
         return false;
@@ -207,19 +200,24 @@ void set_axis(Axis *axis, const Operand *operands, int tensors, const Run &run) 
 
 halnorm_status fold(const halnorm_config &config, const Operand *operands, int count,
                     bool with_data, Region *region) {
+    bool empty = false;
     for (int k = 0; k < count; k++) {
         const Operand &operand = operands[k];
         if (operand.tensor == nullptr) {
             return Failure(HALNORM_ERROR_NULL)
                    << operand.name << ": was NULL, should point to a halnorm_tensor";
         }
-        const bool checked = k > 0 && alike(*operands[0].tensor, *operand.tensor);
-        if (!checked)
+        if (k == 0) {
             HALNORM_TRY(check_alone(operand));
-        if (with_data)
-            HALNORM_TRY(check_data(operand));
-        if (k > 0 && !checked)
+            empty = is_empty(*operand.tensor);
+        } else if (!alike(*operands[0].tensor, *operand.tensor)) {
+            HALNORM_TRY(check_alone(operand));
             HALNORM_TRY(check_pair(operands[0], operand));
+        }
+        if (with_data && !empty && operand.tensor->data == nullptr) {
+            return Failure(HALNORM_ERROR_NULL)
+                   << operand.name << ".data: was NULL, should point to the elements";
+        }
     }
     const halnorm_tensor &x = *operands[0].tensor;
     const int channel = channel_axis(config, x);
@@ -238,7 +236,7 @@ halnorm_status fold(const halnorm_config &config, const Operand *operands, int c
         set_axis(&region->c, operands, count, c);
         set_axis(&region->n, operands, count, n);
     };
-    if (is_empty(x)) {
+    if (empty) {
         s.extent = n.extent = 0;
         c.extent = config.num_channels;
         set_region();
@@ -307,11 +305,6 @@ uintptr_t address_of(const Range &range) {
     return reinterpret_cast<uintptr_t>(range.data);
 }
 
-struct Extent {
-    uintptr_t begin, end;
-    int index;
-};
-
 // Of two arguments that overlap.
 [[gnu::noinline]] halnorm_status check_in_place(const Range *ranges, int input, int output,
                                                 const InPlace *pairs, int pair_count) {
@@ -354,22 +347,18 @@ halnorm_status check_ranges(const Range *ranges, int count, const InPlace *pairs
                    << " bytes";
         }
     }
-    // Each argument against the outputs before it, and an output against all before it.
-    Extent given[max_ranges], outputs[max_ranges];
-    Extent *given_end = given, *outputs_end = outputs;
     for (int i = 0; i < count; i++) {
-        const Range &r = ranges[i];
-        if (r.data == nullptr)
+        const Range &out = ranges[i];
+        if (!out.output || out.data == nullptr)
             continue;
-        const Extent a = {address_of(r), address_of(r) + r.bytes, i};
-        const Extent *const end = r.output ? given_end : outputs_end;
-        for (const Extent *b = r.output ? given : outputs; b != end; b++) {
-            if (a.begin < b->end && b->begin < a.end)
-                HALNORM_TRY(check_in_place(ranges, b->index, i, pairs, pair_count));
+        const uintptr_t begin = address_of(out), end = begin + out.bytes;
+        for (int k = 0; k < count; k++) {
+            const Range &other = ranges[k];
+            const uintptr_t at = address_of(other);
+            if (at < end && begin < at + other.bytes && other.data != nullptr && k != i)
+                HALNORM_TRY(
+                    check_in_place(ranges, k < i ? k : i, k < i ? i : k, pairs, pair_count));
         }
-        *given_end++ = a;
-        if (r.output)
-            *outputs_end++ = a;
     }
     return HALNORM_OK;
 }

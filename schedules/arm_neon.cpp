@@ -40,7 +40,7 @@ const CoveredForms covered_forms = {};
 void schedule(Shift &g, const Target &target) {
     if (g.layout == Layout::nchw)
         return shift_by_row(g, target.natural_vector_size(g.type));
-    by_channel(g.shift, g.c, target.natural_vector_size(g.type), false);
+    shift_by_panel(g, target.natural_vector_size(g.type));
 }
 
 void schedule(Sums &g, const Target &target) {

@@ -30,15 +30,11 @@ int lanes_of(const Target &target, Halide::Type type) {
     return target.has_feature(Target::NoNEON) ? 1 : target.natural_vector_size(type);
 }
 
-// Halide 21 computes the first element alone where it is told to vectorize by 1.
-void vectorize(Stage s, const Var &v, int V) {
-    if (V > 1)
-        s.vectorize(v, V, tail);
-}
-
+// A last part of the loops over rows would have no iterations.
 void long_rows(Sums &g) {
-    each_form(g.sums.update(0), g.forms,
-              [&](Stage s, bool) { s.reorder(g.fulls.x, g.fulls.y, g.c, g.b); });
+    each_form(g.sums.update(0), g.forms, [&](Stage s, bool) {
+        s.reorder(g.fulls.x, g.fulls.y, g.c, g.b).never_partition_all();
+    });
 }
 
 void nchw(Sums &g, int V) {
@@ -49,7 +45,8 @@ void nchw(Sums &g, int V) {
     vectorize(g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack), g.l, V);
     vectorize(g.full_lanes.update().reorder(g.l, g.in_full), g.l, V);
 
-    each_form(g.sums.update(1), g.forms, [&](Stage s, bool) { s.reorder(g.rests, g.c, g.b); });
+    each_form(g.sums.update(1), g.forms,
+              [&](Stage s, bool) { s.reorder(g.rests, g.c, g.b).never_partition_all(); });
     g.rest.compute_at(g.sums, g.rests).store_in(MemoryType::Stack);
     join_lanes(g.rest, g.rest_lane, g.rest_lane_count, {g.sums, g.rests}, V);
     vectorize(g.rest_lanes.compute_at(g.sums, g.rests).store_in(MemoryType::Stack), g.l, V);
@@ -68,7 +65,8 @@ void nhwc(Sums &g, int V) {
     g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
 
     each_form(g.sums.update(1), g.forms, [&](Stage s, bool) {
-        vectorize(s.split(g.c, co, ci, channels, tail).reorder(ci, g.rests, co, g.b), ci, V);
+        s.split(g.c, co, ci, channels, tail).reorder(ci, g.rests, co, g.b).never_partition_all();
+        vectorize(s, ci, V);
     });
     g.rest_lanes.compute_at(g.sums, g.rests)
         .store_in(MemoryType::Stack)
@@ -85,7 +83,7 @@ const CoveredForms covered_forms = {false, false};
 void schedule(Shift &g, const Target &target) {
     // In NCHW channels are far apart in memory, and side by side they would be gathered.
     if (g.layout == Layout::nhwc)
-        vectorize(g.shift, g.c, lanes_of(target, g.type));
+        shift_by_panel(g, lanes_of(target, g.type));
 }
 
 void schedule(Sums &g, const Target &target) {

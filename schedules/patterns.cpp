@@ -21,6 +21,11 @@ TailStrategy tail_of(bool masked) {
 
 }  // namespace
 
+void vectorize(Stage s, const Halide::VarOrRVar &v, int V, TailStrategy tail) {
+    if (V > 1)
+        s.vectorize(v, V, tail);
+}
+
 void join_lanes(Func sum, RVar lane, int count, const LoopLevel &at, int V) {
     for (; count > 2; count /= 2) {
         RVar half("half"), of_half("of_half");
@@ -63,8 +68,9 @@ void sums_by_row(Sums &g, const RowTuning &t) {
     g.sums.vectorize(g.c, t.V, tail);
 
     // Long rows: one channel and chunk at a time, its accumulators in registers.
-    each_form(g.sums.update(0), g.forms,
-              [&](Stage s, bool) { s.reorder(g.fulls.x, g.fulls.y, g.c, g.b); });
+    each_form(g.sums.update(0), g.forms, [&](Stage s, bool) {
+        s.reorder(g.fulls.x, g.fulls.y, g.c, g.b).never_partition_all();
+    });
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     join_lanes(g.full, g.full_lane, Sums::full_lane_count, {g.sums, g.fulls.x}, t.V);
     g.full_lanes.compute_at(g.sums, g.fulls.x)
@@ -91,7 +97,8 @@ void sums_by_row(Sums &g, const RowTuning &t) {
     const auto walk = [&](Stage s) {
         s.split(g.c, co, ci, t.channels, TailStrategy::GuardWithIf)
             .reorder(ci, g.rests, co, g.b)
-            .vectorize(ci, t.V, tail);
+            .vectorize(ci, t.V, tail)
+            .never_partition_all();
     };
     each_form(g.sums.update(1), g.forms, [&](Stage s, bool) {
         for (int row : constant_rows)
@@ -163,6 +170,13 @@ void map_by_row(Pointwise &g, const RowTuning &t) {
     });
 }
 
+// 25 loads, each under a mask, are a large tail where the machine has none: 5.3 KB on AArch64 with
+// one, 3.0 without. Rows are folded to whole vectors as a rule.
+void shift_by_panel(Shift &g, int V) {
+    if (V > 1)
+        g.shift.specialize(g.width % V == 0).vectorize(g.c, V, TailStrategy::RoundUp);
+}
+
 // From so many elements on, memory decides, and strips of whole rows are walked in its order, with
 // their accumulators in L1: a panel's 16 rows are lines far apart, which Zen 3's prefetchers do not
 // follow. backward at 8x32x112x112 (NHWC) 7.3 ms in panels, 5.8 in strips, 8x256x56x56 16.4 and
@@ -174,7 +188,9 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
     Var co("co"), ci("ci"), cv("cv");
     const auto tail = tail_of(t.masked_tails);
     const int widest = std::max(t.sums_strip, t.sums_panels.front() * t.V);
-    const Expr in_strips = g.width % (2 * t.V) == 0 && g.width * g.rows >= strip_elements;
+    const Expr large = g.width * g.rows >= strip_elements;
+    const Expr in_panels = t.sums_strip > 0 ? !large : Halide::Internal::const_true();
+    const Expr in_strips = g.width % (2 * t.V) == 0 && large;
     const auto on_stack = [&](Func f) {
         f.store_in(MemoryType::Stack).bound_storage(g.c, widest);
         if (t.sums_strip > 0)
@@ -185,13 +201,26 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
     g.sums.vectorize(g.c, t.V, tail);
 
     // Pixels fold with the batch, so a row has one. A loop over it inside of the rows costs a panel
-    // of NEON half as many instructions again. Rows of more, which do not fold (padded images), are
+    // of NEON half as many instructions again. Rows of more do not fold (padded images). Training
+    // and backward at 1x64x56x56 with gaps 94 and 170 us, without 75 and 135, channel by channel
+    // 284 and 512 (Zen 3, AVX2, relu, 2026-11-27). Without masks, where a tail costs 4 KB, they are
     // right, not fast.
     const Expr of_one = g.row == 1 && g.chunk_s > 1;
-    each_form(g.sums.update(0), g.forms,
-              [&](Stage s, bool) { s.reorder(g.fulls.x, g.fulls.y, g.c, g.b); });
-    g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
-    g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
+    const int side_by_side = t.masked_tails ? t.V : 1;
+    each_form(g.sums.update(0), g.forms, [&](Stage s, bool) {
+        s.split(g.c, co, ci, side_by_side, tail)
+            .reorder(ci, g.fulls.x, g.fulls.y, co, g.b)
+            .never_partition_all();
+        if (side_by_side > 1)
+            s.vectorize(ci);
+    });
+    for (Func *f : {&g.full, &g.full_lanes}) {
+        f->compute_at(g.sums, g.fulls.x)
+            .store_in(MemoryType::Stack)
+            .bound_storage(g.c, side_by_side);
+        vectorize(*f, g.c, side_by_side, tail);
+        vectorize(f->update(), g.c, side_by_side, tail);
+    }
 
     // A panel of channels over the rows of a chunk, its accumulators in registers; a loop over the
     // vectors of a panel that is not unrolled keeps them in memory. statistics of 8x196x256 (in L2)
@@ -208,14 +237,17 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
                 .split(g.c, cv, ci, t.V, TailStrategy::RoundUp)
                 .split(cv, co, cv, t.sums_strip / t.V, TailStrategy::GuardWithIf)
                 .reorder(ci, cv, co, g.rests, g.b)
-                .vectorize(ci);
+                .vectorize(ci)
+                .never_partition_all();
         }
         for (int vectors : t.sums_panels) {
             if (cheap)
-                panel(s.specialize(of_one && g.width % (vectors * t.V) == 0), vectors,
+                panel(s.specialize(of_one && in_panels && g.width % (vectors * t.V) == 0), vectors,
                       TailStrategy::RoundUp);
         }
         panel(s, 1, tail);
+        if (t.masked_tails)
+            s.never_partition_all();  // else each vector asks whether it is the last
     });
     on_stack(g.rest_lanes.compute_at(g.sums, co));
     const auto lanes = [&](Stage s) { return s.reorder(g.c, g.l, g.in_rest.y, g.in_rest.x); };
@@ -223,7 +255,8 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
         lanes(g.rest_lanes.update(0).specialize(in_strips))
             .split(g.c, co, ci, 2 * t.V, TailStrategy::RoundUp)
             .vectorize(ci, t.V)
-            .unroll(ci);
+            .unroll(ci)
+            .never_partition_all();
     }
     lanes(g.rest_lanes.update(0)).vectorize(g.c, t.V, tail).unroll(g.c);
     g.rest_lanes.update(1).reorder(g.c, g.l, g.in_tail);
@@ -259,13 +292,15 @@ void map_by_panel(Pointwise &g, const PanelTuning &t) {
                 if (narrow > 0) {
                     panels(y.specialize(g.width % kept == 0 && g.width <= narrow), kept)
                         .split(g.n, no, ni, rows, TailStrategy::GuardWithIf)
-                        .reorder(ci, ni, g.s, co, no);
+                        .reorder(ci, ni, g.s, co, no)
+                        .never_partition(no);
                 }
                 const int wide = 3 * t.wide / g.coefficients;
                 panels(y.specialize(fits && g.width > wide), channels)
                     .split(g.n, no, ni, 2, TailStrategy::GuardWithIf)
                     .reorder(ci, ni, co, g.s, no)
-                    .unroll(ni);
+                    .unroll(ni)
+                    .never_partition(no);
                 panels(y.specialize(fits), channels).reorder(ci, co, g.s, g.n);
             }
         }

@@ -18,12 +18,12 @@ RowTuning rows(const Target &target, Halide::Type type) {
 }
 
 // NHWC. A panel of 4 fills 16 registers, one of 8 keeps two accumulators in memory: training on
-// Zen 3, us: 512x64 9.8 instead of 11.6, 1568x1024 1410 instead of 1970. The panel of 5 is for
-// C = 100, folded to rows of 400: backward at 400x100 9 us, in single vectors 17; that of 2 for the
-// other multiples of 16 that rows are folded to: training at 8x17x30x30 33 us, in single
-// vectors 57.
+// Zen 3, us: 512x64 9.8 instead of 11.6, 1568x1024 1410 instead of 1970. That of 2
+// is for the other multiples of 16 that rows are folded to: training at 8x17x30x30 33 us, in single
+// vectors 57. One of 5 for C = 100, folded to rows of 400, gained nothing beside it: training at
+// 8x100x28x28 41 % of memcpy's rate with both, and 7 KB.
 PanelTuning panels(const Target &target, Halide::Type type) {
-    PanelTuning t = {target.natural_vector_size(type), true, {5, 4, 2}, {4}};
+    PanelTuning t = {target.natural_vector_size(type), true, {4, 2}, {4}};
     t.sums_strip = 1024;
     return t;
 }

@@ -9,7 +9,7 @@ ENUM_OF_STAGE = {
     "gradient_sums": "GradientForm", "input_gradient": "GradientForm",
 }
 
-# What none and relu run: the cheap ones, which memory should bind.
+# What none, relu and relu6 run: the cheap ones, which memory should bind.
 DEFAULT = ["clamp", "identity", "relu"]
 
 

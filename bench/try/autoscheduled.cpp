@@ -16,6 +16,7 @@
 #include "schedule.h"
 
 #include "../../runtime/activation.h"
+#include "../../runtime/backward.h"
 #include "activation_forms.h"
 
 namespace halnorm {
@@ -45,13 +46,9 @@ int32_t form_of(const std::string &stage, const std::string &name) {
         throw std::runtime_error(halnorm_last_error());
     if (stage == "gradient_sums" || stage == "input_gradient") {
         // The others have been taken care of by activation_gradient.
-        const bool linear = is_piecewise_linear(config.activation);
-        const bool clamp = scalars.form == static_cast<int32_t>(ActivationForm::clamp);
-        return static_cast<int32_t>(!linear ? GradientForm::identity :
-                                    !clamp || std::isfinite(scalars.upper) ?
-                                              GradientForm::piecewise :
-                                    std::isfinite(scalars.lower) ? GradientForm::relu :
-                                                                   GradientForm::identity);
+        return static_cast<int32_t>(is_piecewise_linear(config.activation) ?
+                                        gradient_scalars(scalars, false).form :
+                                        GradientForm::identity);
     }
     const bool as_clamp = stage == "activation_gradient" &&
                           scalars.form == static_cast<int32_t>(ActivationForm::leaky_relu);
