@@ -34,35 +34,61 @@ Decay decay(const Expr &t) {
     return decay(reduce(-t, Expr(), power(t)));
 }
 
-// v * numerator / denominator; for v < 0 the numerator holds the multiple of a Decay, and v is not
-// below -limit.
-Expr gated(const Expr &v, const Expr &limit, const Expr &quotient, const Decay &d) {
-    const Expr y = strict_mul(at_least(v, -limit), quotient);
-    return select(strict_less(v, number(v, 0)), strict_mul(y, d.unscale), y);
-}
-
-// v / (1 + exp(-x)) for v and x of one sign, d = exp(-|x|).
-Expr gated_logistic(const Expr &v, const Expr &limit, const Decay &d) {
-    const Expr one = number(v, 1);
-    return gated(v, limit, select(strict_less(v, number(v, 0)), d.multiple, one) / (d.e + one), d);
-}
-
 // Beyond this magnitude exp(-t) and t exp(-t) round to 0, with and without the gradual underflow.
 Expr decay_limit(const Expr &like) {
     return number(like, 110, 760);
 }
 
-// 3.6 u.
-Expr sigmoid(const Expr &v) {
-    const Expr one = number(v, 1);
-    const Expr e = decay(magnitude(v, decay_limit(v))).e;
-    return keep_nan(v, select(strict_less(v, number(v, 0)), e, one) / (e + one));
+// From here on 1 + exp(-v) rounds to 1.
+Expr saturation(const Expr &like) {
+    return number(like, 18, 38);
 }
 
-// 4.2 u.
+// v kept within [low, high]; NaN becomes high.
+Expr within(const Expr &v, const Expr &low, const Expr &high) {
+    const Expr kept = at_least(v, low);
+    return select(strict_less(kept, high), kept, high);
+}
+
+// 1 / (1 + exp(-x)) times 2^shift. With exp(-x) 2^-shift the sum does not overflow, nor is the
+// quotient subnormal, where x is far below 0: its product with a number, scaled back at the very
+// end, is rounded once.
+struct Multiple {
+    Expr value, unscale;
+};
+
+constexpr int shift_f32 = 40, shift_f64 = 200;
+int minus_shift(const Expr &like) {
+    return is_double(like) ? -shift_f64 : -shift_f32;
+}
+
+Multiple logistic_multiple(const Reduced &minus_x) {
+    const Expr e = exp_(minus_x);
+    const Expr unscale = number(e, std::ldexp(1.0, -shift_f32), std::ldexp(1.0, -shift_f64));
+    return {number(e, 1) / (e + unscale), unscale};
+}
+
+Multiple logistic_multiple(const Expr &x) {
+    return logistic_multiple(reduce(-x, Expr(), minus_shift(x)));
+}
+
+// v times the multiple, which belongs to v within [low, high]: below that the product is 0, above
+// it v, of which it would overflow.
+Expr gated(const Expr &v, const Expr &low, const Expr &high, const Multiple &m) {
+    const Expr y = strict_mul(strict_mul(at_least(v, low), m.value), m.unscale);
+    return select(strict_less(high, v), v, y);
+}
+
+// 3.2 u.
+Expr sigmoid(const Expr &v) {
+    const Multiple s = logistic_multiple(within(v, -decay_limit(v), saturation(v)));
+    return keep_nan(v, strict_mul(s.value, s.unscale));
+}
+
+// 3.9 u.
 Expr silu(const Expr &v) {
-    const Expr limit = decay_limit(v);
-    return gated_logistic(v, limit, decay(magnitude(v, limit)));
+    const Expr low = -decay_limit(v), high = saturation(v);
+    return gated(v, low, high, logistic_multiple(within(v, low, high)));
 }
 
 // With m = exp(-2 |v|) - 1: tanh |v| = -m / (2 + m). From |v| = 10 (20) on this is 1. 3.3 u.
@@ -84,18 +110,12 @@ Expr softplus(const Expr &v) {
     return select(strict_less(number(v, 20), v), v, sum);
 }
 
-// tanh(log(1 + w)) = (w^2 + 2 w) / (w^2 + 2 w + 2) with w = exp(v); numerator and denominator
-// divided by w^2 for v >= 0. 5.2 u.
+// tanh(log(1 + w)) = n / (n + 2) with w = exp(v), n = w (w + 2). 5.3 u.
 Expr mish(const Expr &v) {
-    const Expr limit = decay_limit(v), two = number(v, 2);
-    const Decay d = decay(magnitude(v, limit));
-    const Expr negative = strict_less(v, number(v, 0));
-    const Expr f = d.e + two;
-    const Expr g = d.e + d.e + number(v, 1);
-    return gated(v, limit,
-                 select(negative, d.multiple * f, g) /
-                     select(negative, d.e * f + two, two * d.e * d.e + g),
-                 d);
+    const Expr low = -decay_limit(v), high = saturation(v), two = number(v, 2);
+    const Decay w = decay(reduce(within(v, low, high), Expr(), power(v)));
+    const Expr f = w.e + two;
+    return gated(v, low, high, {(w.multiple * f) / (w.e * f + two), w.unscale});
 }
 
 // 3 u.
@@ -115,12 +135,12 @@ Expr gelu(const Expr &v) {
     return strict_sub(at_least(v, number(v, 0)), tail);
 }
 
-// v / (1 + exp(-x)), x = 2 sqrt(2/pi) (v + 0.044715 v^3). With t = |v|, |x| / ln 2 = t (A + B t^2)
-// is needed to a fraction of u absolutely, also where it is 150 (1080): in two words, by products
-// of leading bits, which are exact. 4.5 u.
+// v / (1 + exp(-x)), x = 2 sqrt(2/pi) (v + 0.044715 v^3). x / ln 2 = t (A + B t^2), t = v, is
+// needed to a fraction of u absolutely, also where it is -150 (-1080): in two words, by products of
+// leading bits, which are exact. 4.4 u.
 Expr gelu_tanh(const Expr &v) {
-    const Expr limit = number(v, 11, 22);
-    const Expr t = magnitude(v, limit);
+    const Expr lowest = number(v, -11, -22), highest = number(v, 5.5, 7.5);
+    const Expr t = within(v, lowest, highest);
     const Expr a_high = number(v, 2.296875, 2.30218505859375);
     const Expr a_low = number(v, 0.00533319814432488913, 0.00002313955057488913389477);
     const Expr b = number(v, 0.1029432395800234874176);
@@ -138,7 +158,8 @@ Expr gelu_tanh(const Expr &v) {
     const Expr high = strict_mul(head, factor_head);
     const Expr low = head * factor_tail + tail * factor;
 
-    return gated_logistic(v, limit, decay(reduce_minus_log2(high, low, power(v))));
+    return gated(v, lowest, highest,
+                 logistic_multiple(reduce_minus_log2(high, low, minus_shift(v))));
 }
 
 // A slope of 0 makes 0 of -inf too.
