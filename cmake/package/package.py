@@ -41,7 +41,7 @@ NOT_RUN = ("Nothing of this kit has run on its platform: its kernels were emitte
 def main():
     arguments = parse()
     variants = platform_variants(arguments.build)
-    name = f"halnorm-{arguments.version}-{arguments.platform}"
+    name = f"halnorm-{arguments.version}-{arguments.platform}" + ("-custom" if arguments.custom else "")
     folder = arguments.out / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -61,6 +61,8 @@ def parse():
     parser.add_argument("--cmake", required=True)
     parser.add_argument("--halide", type=pathlib.Path, required=True, help="the folder of Halide's Python package")
     parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--custom", action="append", default=[], metavar="-DOPTION=VALUE",
+                        help="of the build, for the README: what it was limited to")
     arguments = parser.parse_args()
     text = (ROOT / "CMakeLists.txt").read_text()
     arguments.version = re.search(r"project\(halnorm VERSION ([\d.]+)", text)[1]
@@ -93,7 +95,7 @@ def library(folder, arguments, variants):
     fill("README.library.md", folder / "README.md", version=arguments.version, platform=arguments.platform,
          variants=listed(variants), needs="".join(f", {needs[word]}" for word in words), link=libs,
          state="`halnorm::state` (COMPONENTS state, halnorm-state.pc) reads and writes layers as safetensors files.\n"
-         if has_state else "")
+         if has_state else "", only=only(arguments.custom))
 
 
 def kit(folder, arguments, variants):
@@ -105,9 +107,9 @@ def kit(folder, arguments, variants):
     for path in sorted((built / "include").iterdir()):
         if path.name == "built.h" or is_kernel(path, variants):
             put(path, kernels / "include" / path.name)
-    for path in sorted((ROOT / "runtime").glob("*.*")):
-        if path.suffix in (".cpp", ".h") and not path.name.startswith(GPU_SOURCES):
-            put(path, folder / "runtime" / path.name)
+    headers = [path for path in (ROOT / "runtime").glob("*.h") if not path.name.startswith(GPU_SOURCES)]
+    for path in sorted(headers + sources(arguments.build)):
+        put(path, folder / "runtime" / path.name)
     for path in sorted((ROOT / "runtime/include/halnorm").iterdir()):
         put(path, folder / "include/halnorm" / path.name)
     put(ROOT / "generators/activation_forms.h", folder / "generators/activation_forms.h")
@@ -115,15 +117,31 @@ def kit(folder, arguments, variants):
     put(arguments.halide / "share/doc/Halide/LICENSE.txt", folder / "LICENSE.halide")
     put(ROOT / "LICENSE", folder / "LICENSE")
     fill("CMakeLists.txt", folder / "CMakeLists.txt", version=arguments.version)
-    fill("README.kit.md", folder / "README.md", version=arguments.version, platform=arguments.platform,
+    fill("README.kit.md", folder / "README.md", name=folder.name, version=arguments.version, platform=arguments.platform,
          variants=listed(variants), configure=CONFIGURE[arguments.platform], halide=arguments.halide_version,
-         checked=RUN if arguments.platform == "aarch64-linux" else NOT_RUN)
+         checked=RUN if arguments.platform == "aarch64-linux" else NOT_RUN, only=only(arguments.custom))
 
 
 def is_kernel(path, variants):
     """Not what an earlier configuration has left."""
     match = re.fullmatch(r"halnorm_\w+__(\w+)\.(o|obj|h|halide_generated\.cpp)", path.name)
     return match is not None and match[1] in variants
+
+
+def sources(build):
+    """Of the runtime, as this build compiles them. Kits have no kernels for GPUs, and their sources."""
+    commands = json.loads((build / "compile_commands.json").read_text())
+    files = {pathlib.Path(command["file"]) for command in commands}
+    return sorted(file for file in files if file.parent == ROOT / "runtime" and not file.name.startswith(GPU_SOURCES))
+
+
+def only(custom):
+    """A paragraph of the README."""
+    if not custom:
+        return ""
+    options = " ".join(f"{option.removeprefix('-D')}" for option in custom)
+    return (f"Made for one app, with {options}: what else is asked for is refused (HALNORM_ERROR_UNSUPPORTED), or does not "
+            "link.\n\n")
 
 
 def listed(variants):

@@ -1,6 +1,7 @@
 """What ./run package makes, unpacked in an empty folder and used as its README says.
 
-Environment as in consumer_test.py, and HALNORM_PLATFORM and HALNORM_HALIDE (the folder of Halide's Python package).
+Environment as in consumer_test.py, and HALNORM_PLATFORM and HALNORM_HALIDE (the folder of Halide's Python package). Custom:
+HALNORM_GENERATORS.
 """
 
 import hashlib
@@ -20,29 +21,38 @@ sys.path.append(str(HERE.parent / "archive"))
 import needs
 
 PLATFORM = os.environ["HALNORM_PLATFORM"]
-PACKAGE = HERE.parents[1] / "cmake/package/package.py"
-def make(folder, *options):
-    run(sys.executable, "-B", PACKAGE, PLATFORM, "--build", BUILD, "--cmake", CMAKE, "--halide",
+ROOT = HERE.parents[1]
+PACKAGE = ROOT / "cmake/package/package.py"
+
+
+def make(folder, *options, build):
+    run(sys.executable, "-B", PACKAGE, PLATFORM, "--build", build, "--cmake", CMAKE, "--halide",
         os.environ["HALNORM_HALIDE"], "--out", folder, *options)
     return next(folder.glob("*.tar.gz"))
 
 
 class Unpacked(Consumer):
     OPTIONS = ()
+    SUFFIX = ""
+
+    @classmethod
+    def build(cls):
+        return BUILD
 
     @classmethod
     def setUpClass(cls):
         shutil.rmtree(SCRATCH, ignore_errors=True)
-        cls.archive = make(SCRATCH / "made", *cls.OPTIONS)
+        cls.built = cls.build()
+        cls.archive = make(SCRATCH / "made", *cls.OPTIONS, build=cls.built)
         with tarfile.open(cls.archive) as archive:
             archive.extractall(SCRATCH / "unpacked", filter="data") if hasattr(tarfile, "data_filter") else \
                 archive.extractall(SCRATCH / "unpacked")
         cls.folder = SCRATCH / "unpacked" / cls.archive.name.removesuffix(".tar.gz")
 
     def check_archive(self):
-        self.assertRegex(self.archive.name, rf"^halnorm-\d+\.\d+\.\d+-{PLATFORM}\.tar\.gz$")
+        self.assertRegex(self.archive.name, rf"^halnorm-\d+\.\d+\.\d+-{PLATFORM}{self.SUFFIX}\.tar\.gz$")
         self.assertEqual([self.folder], list((SCRATCH / "unpacked").iterdir()), "one folder, named as the archive")
-        elsewhere = make(SCRATCH / "made elsewhere", *self.OPTIONS)
+        elsewhere = make(SCRATCH / "made elsewhere", *self.OPTIONS, build=self.built)
         self.assertEqual(hashlib.sha256(self.archive.read_bytes()).digest(),
                          hashlib.sha256(elsewhere.read_bytes()).digest(), "the same bits in another folder")
 
@@ -160,21 +170,24 @@ class Library(Unpacked):
             self.assertRegex(run(*EMULATOR, program), r"^[a-z0-9_]+\n$")
 
 
-class Kit(Unpacked):
-    OPTIONS = ("--kit",)
+class AKit(Unpacked):
+    MAIN = HERE / "c/main.c"
 
     def consumer(self, *options):
         """A project that has the kit as a subdirectory, in one build folder with the options of the last call."""
         source = SCRATCH / "consumer"
         source.mkdir(exist_ok=True)
-        main = HERE / "c/main.c"
         (source / "CMakeLists.txt").write_text(
             f"cmake_minimum_required(VERSION 3.18)\nproject(consumer LANGUAGES C)\n"
-            f"add_subdirectory({self.folder} halnorm)\nadd_executable(consumer {main})\n"
+            f"add_subdirectory({self.folder} halnorm)\nadd_executable(consumer {self.MAIN})\n"
             f"target_link_libraries(consumer PRIVATE halnorm::halnorm)\n")
         configure(source, source / "build", *options)
         run(CMAKE, "--build", source / "build", "--parallel", str(len(os.sched_getaffinity(0))))
         return source / "build/consumer"
+
+
+class Kit(AKit):
+    OPTIONS = ("--kit",)
 
     def test_as_a_subdirectory(self):
         program = self.consumer("-DHALNORM_THREADS=ON")
@@ -195,7 +208,47 @@ class Kit(Unpacked):
         self.assertEqual([], [name for name in wanted - good if not re.fullmatch(needs.COMPILER, name)])
 
 
-del Consumer, Unpacked  # have no package of their own
+class Custom(AKit):
+    """A kit of what one app uses: ./run package PLATFORM -- -DHALNORM_..."""
+
+    PARTS = ("-DHALNORM_PIPELINES=inference", "-DHALNORM_ACTIVATIONS=relu6", "-DHALNORM_DTYPES=float32",
+             "-DHALNORM_LAYOUTS=NHWC;NCHW", "-DHALNORM_VARIANTS=generic")
+    OPTIONS = ("--kit", *(f"--custom={part}" for part in PARTS))
+    SUFFIX = "-custom"
+    MAIN = ROOT / "tests/archive/inference_only.c"
+
+    @classmethod
+    def build(cls):
+        folder = SCRATCH / "build"
+        configure(ROOT, folder, f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}", "-DHALNORM_STATE=OFF",
+                  "-DHALNORM_GPU=OFF", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", *cls.PARTS)
+        run(CMAKE, "--build", folder, "--target", "halnorm_kernels", "--parallel", str(len(os.sched_getaffinity(0))))
+        return folder
+
+    def test_has_what_was_asked_for_and_no_more(self):
+        run(*EMULATOR, self.consumer())
+        names = run("nm", next((SCRATCH / "consumer/build").rglob("libhalnorm.a")))
+        self.assertIn(" T halnorm_forward_inference\n", names)
+        self.assertNotIn(" T halnorm_backward\n", names)
+        kernels = set(re.findall(r" T halnorm_(\w+?_f\d\d__[a-z]+)$", names, re.M))
+        self.assertEqual({"moving_coefficients_f32__generic", *(f"normalize{add}_{layout}_f32__generic" for add in ("", "_add")
+                                                                for layout in ("nchw", "nhwc"))}, kernels)
+        readme = " ".join((self.folder / "README.md").read_text().split())
+        self.assertIn("HALNORM_PIPELINES=inference HALNORM_ACTIVATIONS=relu6", readme)
+        self.assertIn(f"add_subdirectory({self.folder.name})", readme)
+
+    def test_options_that_there_are_not(self):
+        for words, message in (
+                (["x86-64-linux", "--", "-DHALNORM_ACTIVATION=relu"], "unknown option '-DHALNORM_ACTIVATION=relu'"),
+                (["x86-64-linux", "--", "-DHALNORM_DTYPES="], "unknown option '-DHALNORM_DTYPES='"),
+                (["x86-64-linux", "armv7-noos", "--", "-DHALNORM_MESSAGES=OFF"], "the kit for armv7-noos"),
+                (["--", "-DHALNORM_DTYPES=float32"], "no platform was given")):
+            done = subprocess.run([ROOT / "run", "package", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            self.assertEqual(2, done.returncode, done.stdout)
+            self.assertIn(message, done.stdout)
+
+
+del Consumer, Unpacked, AKit  # have no package of their own
 
 if __name__ == "__main__":
     unittest.main()
