@@ -189,6 +189,8 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
     const auto tail = tail_of(t.masked_tails);
     const int widest = std::max(t.sums_strip, t.sums_panels.front() * t.V);
     const Expr large = g.width * g.rows >= strip_elements;
+    // What has been in strips is said to be none of the panels': Halide does not see it, and would
+    // keep a copy of the strips in each of them.
     const Expr in_panels = t.sums_strip > 0 ? !large : Halide::Internal::const_true();
     const Expr in_strips = g.width % (2 * t.V) == 0 && large;
     const auto on_stack = [&](Func f) {

@@ -144,7 +144,16 @@ class Mean:
     ratio: typing.Optional[float]  # to the best peer of each shape
     plain_ratio: typing.Optional[float]  # likewise, of those on plain layouts
     best: typing.Optional[str]  # who that is most often
-    streaming: typing.Optional[tuple]  # of halnorm told to stream: share of the floor, gain, ratio to the best peer or None
+    streaming: typing.Optional["StreamingMean"]
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamingMean:
+    """Likewise of what Streaming has."""
+
+    share: float
+    gain: float
+    ratio: typing.Optional[float]
 
 
 def means(all_rows):
@@ -163,16 +172,21 @@ def _mean(key, group):
     best = [row.best for row in group if row.best]
     plain = [row.best_plain for row in group if row.best_plain]
     memcpy = [row.memcpy_share for row in group if row.memcpy_share is not None]
-    told = [row.streaming for row in group if row.streaming]
-    beside = [streaming.ratio.median for streaming in told if streaming.ratio]
-    streaming = (statistics.geometric_mean(s.share for s in told),
-                 statistics.geometric_mean(s.gain.median for s in told),
-                 statistics.geometric_mean(beside) if beside else None) if told else None
     return Mean(*key, len(group), statistics.geometric_mean(row.share for row in group),
                 statistics.geometric_mean(memcpy) if memcpy else None,
                 statistics.geometric_mean(rival.ratio.median for rival in best) if best else None,
                 statistics.geometric_mean(rival.ratio.median for rival in plain) if plain else None,
-                statistics.mode(rival.label for rival in best) if best else None, streaming)
+                statistics.mode(rival.label for rival in best) if best else None, _streaming_mean(group))
+
+
+def _streaming_mean(group):
+    told = [row.streaming for row in group if row.streaming]
+    if not told:
+        return None
+    ratios = [streaming.ratio.median for streaming in told if streaming.ratio]
+    return StreamingMean(statistics.geometric_mean(streaming.share for streaming in told),
+                         statistics.geometric_mean(streaming.gain.median for streaming in told),
+                         statistics.geometric_mean(ratios) if ratios else None)
 
 
 def absent(records):

@@ -44,10 +44,10 @@ def streaming(means):
     lines = [["pipeline", "layout", *(f"{size}: share of floor" for size in sizes),
               *(f"{size}: x as fast" for size in sizes), *(f"{size}: x best peer" for size in sizes)]]
     for (job, layout, dtype), by_size in groups.items():
-        found = [by_size.get(size, (None, None, None)) for size in sizes]
-        lines.append([_job(job, dtype), layout, *("" if share is None else f"{100 * share:.0f} %" for share, _, _ in found),
-                      *("" if gain is None else f"{gain:.2f}" for _, gain, _ in found),
-                      *("" if ratio is None else f"{ratio:.2f}" for _, _, ratio in found)])
+        found = [by_size.get(size) for size in sizes]
+        lines.append([_job(job, dtype), layout, *(f"{100 * mean.share:.0f} %" if mean else "" for mean in found),
+                      *(f"{mean.gain:.2f}" if mean else "" for mean in found),
+                      *(f"{mean.ratio:.2f}" if mean and mean.ratio else "" for mean in found)])
     return _table(lines)
 
 

@@ -96,7 +96,7 @@ class Rows(unittest.TestCase):
         other["nanoseconds"][cases.STREAMING] = [160] * 12
         means = analysis.means(analysis.rows([told, other, record(SMALL)]))
         self.assertIsNone(means[0].streaming)
-        self.assertAlmostEqual(means[1].streaming[1], 1.25)  # sqrt(2.5 * 0.625)
+        self.assertAlmostEqual(means[1].streaming.gain, 1.25)  # sqrt(2.5 * 0.625)
         table = tables.streaming(means)
         self.assertIn("L3: x as fast", table)
         self.assertIn("1.25", table)
