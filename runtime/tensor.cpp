@@ -305,6 +305,11 @@ uintptr_t address_of(const Range &range) {
     return reinterpret_cast<uintptr_t>(range.data);
 }
 
+struct Extent {
+    uintptr_t begin, end;
+    int index;
+};
+
 // Of two arguments that overlap.
 [[gnu::noinline]] halnorm_status check_in_place(const Range *ranges, int input, int output,
                                                 const InPlace *pairs, int pair_count) {
@@ -347,18 +352,22 @@ halnorm_status check_ranges(const Range *ranges, int count, const InPlace *pairs
                    << " bytes";
         }
     }
+    // Each argument against the outputs before it, and an output against all before it.
+    Extent given[max_ranges], outputs[max_ranges];
+    Extent *given_end = given, *outputs_end = outputs;
     for (int i = 0; i < count; i++) {
-        const Range &out = ranges[i];
-        if (!out.output || out.data == nullptr)
+        const Range &r = ranges[i];
+        if (r.data == nullptr)
             continue;
-        const uintptr_t begin = address_of(out), end = begin + out.bytes;
-        for (int k = 0; k < count; k++) {
-            const Range &other = ranges[k];
-            const uintptr_t at = address_of(other);
-            if (at < end && begin < at + other.bytes && other.data != nullptr && k != i)
-                HALNORM_TRY(
-                    check_in_place(ranges, k < i ? k : i, k < i ? i : k, pairs, pair_count));
+        const Extent a = {address_of(r), address_of(r) + r.bytes, i};
+        const Extent *const end = r.output ? given_end : outputs_end;
+        for (const Extent *b = r.output ? given : outputs; b != end; b++) {
+            if (a.begin < b->end && b->begin < a.end)
+                HALNORM_TRY(check_in_place(ranges, b->index, i, pairs, pair_count));
         }
+        *given_end++ = a;
+        if (r.output)
+            *outputs_end++ = a;
     }
     return HALNORM_OK;
 }

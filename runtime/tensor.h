@@ -45,7 +45,7 @@ int add_dense_tensor(Region *region);
 bool same_strides(const halnorm_tensor &x, const halnorm_tensor &y);
 
 // An argument as a range of bytes, for the check that outputs do not overlap anything else.
-constexpr int max_ranges = 16;  // of a call
+constexpr int max_ranges = 16;
 struct Range {
     const char *name;
     const void *data;  // NULL: not given
@@ -63,7 +63,7 @@ struct InPlace {
     bool allowed;
 };
 
-// Alignment of each, and no output overlapping another argument.
+// Alignment of each of up to max_ranges, and no output overlapping another argument.
 halnorm_status check_ranges(const Range *ranges, int count, const InPlace *pairs, int pair_count);
 
 }  // namespace halnorm
