@@ -21,8 +21,9 @@ struct ForwardArguments {
     int64_t count = 0;
     const double *mean = nullptr, *m2 = nullptr;
 
-    Operands operands(bool reduces) const {
-        Operands o = {{{"x", x}, {"y", y}}, 2, reduces ? 1 : 0, forward_streams};
+    // `cut` as in Operands, of a reduction of x.
+    Operands operands(CutReduction cut) const {
+        Operands o = {{{"x", x}, {"y", y}}, 2, cut != nullptr ? 1 : 0, cut, forward_streams};
         if (add)
             o.add("z", z);
         o.result = 1;

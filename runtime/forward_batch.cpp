@@ -71,8 +71,8 @@ halnorm_status query_forward_batch(const halnorm_config *config, const halnorm_t
     if (bytes == nullptr)
         return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
     Plan plan;
-    HALNORM_TRY(make_plan(config, {{{"x", x}}, 1, given_statistics ? 0 : 1, forward_streams}, false,
-                          &plan));
+    HALNORM_TRY(
+        make_plan(config, of_x_alone(x, given_statistics ? nullptr : cut_reduction), false, &plan));
     Workspace workspace(nullptr, 0);
     take_pieces(plan, given_statistics, workspace);
     *bytes = plan.empty() && !given_statistics ? 0 : workspace.used();
@@ -82,7 +82,8 @@ halnorm_status query_forward_batch(const halnorm_config *config, const halnorm_t
 halnorm_status forward_batch(const ForwardArguments &a, Normalize normalize,
                              int (*run)(BatchCall &call)) {
     Plan plan;
-    HALNORM_TRY(make_plan(a.config, a.operands(!a.given_statistics), true, &plan));
+    HALNORM_TRY(
+        make_plan(a.config, a.operands(a.given_statistics ? nullptr : cut_reduction), true, &plan));
     HALNORM_TRY(check_pair("moving_mean", a.moving_mean, "moving_variance", a.moving_variance));
     HALNORM_TRY(check_pair("saved_mean", a.saved_mean, "saved_inv_std", a.saved_inv_std));
     if (a.given_statistics)

@@ -37,7 +37,7 @@ void normalize_task(void *argument, int64_t index) {
 
 halnorm_status forward_inference(const ForwardArguments &a, Normalize normalize) {
     Plan plan;
-    HALNORM_TRY(make_plan(a.config, a.operands(false), true, &plan));
+    HALNORM_TRY(make_plan(a.config, a.operands(nullptr), true, &plan));
     if (a.moving_mean == nullptr || a.moving_variance == nullptr) {
         return Failure(HALNORM_ERROR_NULL)
                << (a.moving_mean == nullptr ? "moving_mean" : "moving_variance")
@@ -89,7 +89,7 @@ extern "C" {
 
 halnorm_status halnorm_forward_inference_workspace(const halnorm_config *config,
                                                    const halnorm_tensor *x, size_t *bytes) {
-    return query_workspace(config, x, false, bytes, take_pieces);
+    return query_workspace(config, x, nullptr, bytes, take_pieces);
 }
 
 halnorm_status halnorm_forward_inference(const halnorm_config *config, const halnorm_tensor *x,

@@ -7,37 +7,9 @@
 namespace halnorm {
 namespace {
 
-// A group of channels that goes through all stages should stay in L2 beside what else lives there,
-// all of its tensors together; the smallest L2 that matters is 128 KB (Cortex-A55).
-constexpr int64_t group_bytes = int64_t{256} * 1024;
-
 // Elements of one call of `normalize`: long enough that the call costs nothing, short enough to
 // share among threads.
 constexpr int64_t apply_elements = int64_t{64} * 1024;
-
-// A float32 accumulator takes about this many addends before a double does; see docs/numerics.md.
-constexpr int64_t accumulator_addends = 16, gpu_accumulator_addends = 32;
-
-constexpr int64_t chunk_unit = 64;  // Sums::chunk_unit
-
-int64_t ceil_div(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
-int64_t clamp(int64_t v, int64_t low, int64_t high) {
-    return v < low ? low : v > high ? high : v;
-}
-
-int64_t round_up(int64_t v, int64_t unit) {
-    return ceil_div(v, unit) * unit;
-}
-
-// The size of parts of about `size` that threads share evenly: equal, and a multiple of four of
-// them where there are more than two.
-int64_t even_part(int64_t all, int64_t size) {
-    const int64_t parts = ceil_div(all, size);
-    return parts == 1 ? all : ceil_div(all, parts == 2 ? 2 : round_up(parts, 4));
-}
 
 // Rows of C channels are seen as rows of f * C where C alone leaves most of a vector empty. f
 // divides the number of rows. Measured on NHWC float32: rows of 128 k elements first, then 64 k,
@@ -83,20 +55,6 @@ void cut_rows(Region *r, int64_t row) {
     r->s.extent = row;
 }
 
-// Rows of up to 256 elements are not cut. Longer ones are cut into chunks of up to 512, 16 addends
-// for each of 32 lanes, such that little remains.
-int64_t choose_chunk_s(int64_t s) {
-    if (s <= 256)
-        return 5 * chunk_unit;
-    int64_t best = 0;
-    for (int64_t units = 8; units >= 4; units--) {
-        const int64_t chunk = units * chunk_unit;
-        if (chunk <= s && (best == 0 || s % chunk < s % best))
-            best = chunk;
-    }
-    return best;
-}
-
 // Of few channels in one long row each (a plane of one image, or all of a single channel) the rows
 // are cut, so that there is something to share out: channels are by far too few.
 void cut_long_rows(Region *r) {
@@ -124,35 +82,6 @@ void fold_rows(Region *r) {
 
 void reshape_for_cpu(Region *r) {
     r->layout == kernel_nhwc ? fold_rows(r) : cut_long_rows(r);
-}
-
-void cut_reduction(Plan *plan) {
-    const Region &r = plan->reduce;
-    const int64_t s = r.s.extent, n = r.n.extent, element = static_cast<int64_t>(plan->element());
-    const int64_t bytes = group_bytes / plan->streams;
-    plan->group = even_part(r.width(), clamp(bytes / (s * n * element), 1, r.width()));
-    if (plan->group > 16)
-        plan->group = round_up(plan->group, 16);
-
-    // Few and large channels would keep most threads idle and do not fit the cache anyway.
-    const int64_t rows = clamp(bytes / (s * element), 1, n);
-    const bool few = r.width() < 16 && plan->group == 1 && ceil_div(n, rows) > r.width();
-    plan->by_channel = r.layout == kernel_nchw && !few;
-    if (plan->stores == Stores::flat && plan->by_channel)
-        plan->group = round_up(plan->group, plan->flat_channels);
-    if (r.layout == kernel_nchw) {
-        plan->block_n = plan->by_channel ? n : rows;
-        plan->chunk_s = choose_chunk_s(s);
-        const int64_t rest = s % plan->chunk_s;
-        plan->chunk_n = clamp(256 / (rest == 0 ? 1 : rest), 1, accumulator_addends);
-    } else {
-        const int64_t block_n = clamp(65536 / (r.width() * s), 128 / clamp(s, 1, 128), 512);
-        plan->block_n = clamp(round_up(even_part(n, clamp(block_n, 1, n)), 16), 1, n);
-        plan->chunk_s = accumulator_addends;
-        const int64_t rest = s % plan->chunk_s;
-        plan->chunk_n = clamp(accumulator_addends / (rest == 0 ? 1 : rest), 1, accumulator_addends);
-    }
-    plan->blocks = ceil_div(n, plan->block_n);
 }
 
 void apply_at_once(Plan *plan) {
@@ -187,14 +116,8 @@ void cut_apply(Plan *plan) {
     plan->row_parts = ceil_div(r.n.extent, plan->apply_rows);
 }
 
-// A GPU takes the whole tensor in one task. A block of threads has eight chunks
-// (schedules/cuda.cpp), which is all the rows of a block; with about 1024 of them the whole device
-// works.
-constexpr int64_t gpu_depth = 8, gpu_warp = 32, gpu_blocks = 1024;
-constexpr int64_t gpu_grid_most = 65535;  // blocks in the second dimension of a grid
-
-// One long row per channel is cut into rows, which are what is shared out: a multiple of four if
-// that can be.
+// For a GPU one long row per channel is cut into rows, which are what is shared out: a multiple of
+// four if that can be.
 void cut_single_rows(Region *r) {
     if (r->layout != kernel_nchw || r->n.extent != 1)
         return;
@@ -211,46 +134,6 @@ void cut_single_rows(Region *r) {
     }
     if (best != 0)
         cut_rows(r, best);
-}
-
-// Eight chunks of a row of s elements at a time, a warp each; what remains is left to one warp.
-int64_t choose_gpu_chunk_s(int64_t s) {
-    int64_t best = 0, best_time = 0;
-    for (int64_t chunk = 4 * chunk_unit; chunk <= 16 * chunk_unit && chunk <= s;
-         chunk += chunk_unit) {
-        const int64_t time = ceil_div(s / chunk, gpu_depth) * chunk + s % chunk;
-        if (best == 0 || time <= best_time)
-            best = chunk, best_time = time;
-    }
-    return best;
-}
-
-void cut_gpu_reduction(Plan *plan) {
-    const Region &r = plan->reduce;
-    const int64_t s = r.s.extent, n = r.n.extent;
-    const bool cut = r.layout == kernel_nchw && (s > 1024 || (s >= 512 && n < gpu_depth));
-    if (cut) {
-        plan->chunk_s = choose_gpu_chunk_s(s);
-        plan->chunk_n = 1;
-    } else if (r.layout == kernel_nchw) {
-        plan->chunk_s = (s / chunk_unit + 1) * chunk_unit;
-        const int64_t rows = clamp(s * n * r.width() / gpu_blocks / gpu_depth, 256, 1024) / s;
-        // Shifts are means of neighbours in a row, and worse where there are few: fewer numbers of
-        // larger size are added.
-        const int64_t addends = s < 8 ? gpu_accumulator_addends / 8 : gpu_accumulator_addends;
-        plan->chunk_n = clamp(rows, 1, clamp(addends / ceil_div(s, gpu_warp), 1, n));
-    } else {
-        plan->chunk_s = gpu_accumulator_addends;
-        const int64_t rest = s % plan->chunk_s;
-        plan->chunk_n = clamp(n * ceil_div(r.width(), gpu_warp) / gpu_blocks / gpu_depth, 4,
-                              gpu_accumulator_addends);
-        if (rest > 1)
-            plan->chunk_n = clamp(gpu_accumulator_addends / rest, 1, plan->chunk_n);
-    }
-    plan->block_n = clamp(cut ? 1 : gpu_depth * plan->chunk_n, ceil_div(n, gpu_grid_most), n);
-    plan->blocks = ceil_div(n, plan->block_n);
-    plan->by_channel = true;
-    plan->group = r.width();
 }
 
 halnorm_status check_config(const halnorm_config *config) {
@@ -302,19 +185,6 @@ halnorm_status check_config(const halnorm_config *config) {
 
 }  // namespace
 
-int64_t Plan::reduce_tasks() const {
-    return by_channel ? ceil_div(channels(), group) : blocks;
-}
-
-Slice Plan::reduce_slice(int64_t task) const {
-    if (by_channel) {
-        const int64_t c = task * group;
-        return {c, clamp(channels() - c, 0, group), 0, reduce.n.extent};
-    }
-    const int64_t n = task * block_n;
-    return {0, reduce.width(), n, clamp(reduce.n.extent - n, 0, block_n)};
-}
-
 Slice Plan::apply_slice(int64_t task) const {
     const int64_t c = task % channel_parts * apply_channels, n = task / channel_parts * apply_rows;
     return {c, clamp(apply.width() - c, 0, apply_channels), n,
@@ -333,7 +203,7 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
     HALNORM_TRY(fold(*config, operands.list, operands.count, with_data, &plan->apply));
     // Only a tensor with other strides makes the two regions differ.
     const halnorm_tensor &x = *operands.list[0].tensor;
-    const bool reduces = operands.reduced > 0;
+    const bool reduces = operands.cut != nullptr;
     bool same = true;
     for (int k = operands.reduced; k < operands.count && reduces; k++)
         same = same && same_strides(x, *operands.list[k].tensor);
@@ -361,7 +231,7 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
         plan->block_n = plan->blocks = plan->chunk_s = plan->chunk_n = plan->group = 1;
         plan->by_channel = true;
     } else if (reduces) {
-        cpu ? cut_reduction(plan) : cut_gpu_reduction(plan);
+        operands.cut(plan);
     }
     cpu ? cut_apply(plan) : apply_at_once(plan);
     return HALNORM_OK;

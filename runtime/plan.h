@@ -20,6 +20,27 @@ constexpr int32_t gcd(int32_t a, int32_t b) {
     return b == 0 ? a : gcd(b, a % b);
 }
 
+inline int64_t ceil_div(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+inline int64_t clamp(int64_t v, int64_t low, int64_t high) {
+    return v < low ? low : v > high ? high : v;
+}
+
+inline int64_t round_up(int64_t v, int64_t unit) {
+    return ceil_div(v, unit) * unit;
+}
+
+// The size of parts of about `size` that threads share evenly: equal, and a multiple of four of
+// them where there are more than two.
+inline int64_t even_part(int64_t all, int64_t size) {
+    const int64_t parts = ceil_div(all, size);
+    return parts == 1 ? all : ceil_div(all, parts == 2 ? 2 : round_up(parts, 4));
+}
+
+constexpr int64_t chunk_unit = 64;  // Sums::chunk_unit
+
 // A part of (s, c, n); s is never cut.
 struct Slice {
     int64_t c, channels, n, rows;
@@ -70,11 +91,17 @@ struct Plan {
     Slice apply_all(int64_t c, int64_t some_channels) const;  // all rows of some channels
 };
 
-// The tensors of a call. The first `reduced` of them are what the reduction reads; 0: there is
-// none.
+// Sets what only a reduction needs of a plan (plan_reduction.cpp). A program that never reduces
+// does not link it.
+using CutReduction = void (*)(Plan *plan);
+void cut_reduction(Plan *plan);
+
+// The tensors of a call. The first `reduced` of them are what the reduction reads, and `cut` is
+// cut_reduction; 0 and nullptr: there is none.
 struct Operands {
     Operand list[max_tensors - 1];
     int count, reduced;
+    CutReduction cut;
     int streams;  // tensors that a group of channels has in the cache, for the size of groups
     bool scratch = false;  // one more tensor in the workspace
     // Index of what the call's last pass over the tensors writes and does not read, y or dx.
@@ -84,6 +111,10 @@ struct Operands {
 };
 
 constexpr int forward_streams = 2, backward_streams = 3;
+
+inline Operands of_x_alone(const halnorm_tensor *x, CutReduction cut) {
+    return {{{"x", x}}, 1, cut != nullptr ? 1 : 0, cut, forward_streams};
+}
 
 // Checks the configuration and the tensors, chooses the variant and cuts the work.
 halnorm_status make_plan(const halnorm_config *config, const Operands &operands, bool with_data,
@@ -115,12 +146,13 @@ private:
 
 // The size query of a pipeline whose `take_pieces(plan, workspace)` takes all that it needs.
 template<typename Pieces>
-halnorm_status query_workspace(const halnorm_config *config, const halnorm_tensor *x, bool reduces,
-                               size_t *bytes, Pieces (*take_pieces)(const Plan &, Workspace &)) {
+halnorm_status query_workspace(const halnorm_config *config, const halnorm_tensor *x,
+                               CutReduction cut, size_t *bytes,
+                               Pieces (*take_pieces)(const Plan &, Workspace &)) {
     if (bytes == nullptr)
         return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
     Plan plan;
-    HALNORM_TRY(make_plan(config, {{{"x", x}}, 1, reduces ? 1 : 0, forward_streams}, false, &plan));
+    HALNORM_TRY(make_plan(config, of_x_alone(x, cut), false, &plan));
     Workspace workspace(nullptr, 0);
     take_pieces(plan, workspace);
     *bytes = plan.empty() ? 0 : workspace.used();

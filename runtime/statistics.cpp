@@ -26,14 +26,14 @@ extern "C" {
 
 halnorm_status halnorm_statistics_workspace(const halnorm_config *config, const halnorm_tensor *x,
                                             size_t *bytes) {
-    return query_workspace(config, x, true, bytes, take_pieces);
+    return query_workspace(config, x, cut_reduction, bytes, take_pieces);
 }
 
 halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_tensor *x,
                                   int64_t *count, double *mean, double *m2, void *workspace,
                                   size_t workspace_bytes) {
     Plan plan;
-    HALNORM_TRY(make_plan(config, {{{"x", x}}, 1, 1, forward_streams}, true, &plan));
+    HALNORM_TRY(make_plan(config, of_x_alone(x, cut_reduction), true, &plan));
     if (count == nullptr || mean == nullptr || m2 == nullptr) {
         return Failure(HALNORM_ERROR_NULL) << (count == nullptr ? "count" :
                                                mean == nullptr  ? "mean" :

@@ -156,7 +156,8 @@ struct Planned {
         y.data = memory[1];
     }
     Stores stores() const {
-        halnorm::Operands operands = {{{"x", &x}, {"y", &y}}, 2, 1, halnorm::forward_streams};
+        halnorm::Operands operands = {
+            {{"x", &x}, {"y", &y}}, 2, 1, halnorm::cut_reduction, halnorm::forward_streams};
         operands.result = 1;
         halnorm::Plan plan;
         EXPECT_EQ(make_plan(&config, operands, true, &plan), HALNORM_OK) << halnorm_last_error();

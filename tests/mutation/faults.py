@@ -52,10 +52,10 @@ FAULTS = [
           "if (bytes_ < used_) {", "if (bytes_ + HALNORM_WORKSPACE_ALIGNMENT < used_) {", ERRORS),
     Fault("negative_epsilon", "runtime/plan.cpp", " || c.epsilon < 0", "", ERRORS),
     # --- runtime: which part of a tensor a kernel sees ---
-    Fault("last_group_of_channels_too_wide", "runtime/plan.cpp",
+    Fault("last_group_of_channels_too_wide", "runtime/plan_reduction.cpp",
           "return {c, clamp(channels() - c, 0, group), 0, reduce.n.extent};",
           "return {c, group, 0, reduce.n.extent};", FORWARD),
-    Fault("last_rows_are_not_summed", "runtime/plan.cpp",
+    Fault("last_rows_are_not_summed", "runtime/plan_reduction.cpp",
           "accumulator_addends);\n    }\n    plan->blocks = ceil_div(n, plan->block_n);",
           "accumulator_addends);\n    }\n    plan->blocks = n / plan->block_n;", FORWARD),
     Fault("fold_that_does_not_divide", "runtime/plan.cpp",

@@ -1,0 +1,122 @@
+// The cut of a reduction: blocks, chunks and groups of channels.
+#include "plan.h"
+
+namespace halnorm {
+namespace {
+
+// A group of channels that goes through all stages should stay in L2 beside what else lives there,
+// all of its tensors together; the smallest L2 that matters is 128 KB (Cortex-A55).
+constexpr int64_t group_bytes = int64_t{256} * 1024;
+
+// A float32 accumulator takes about this many addends before a double does; see docs/numerics.md.
+constexpr int64_t accumulator_addends = 16, gpu_accumulator_addends = 32;
+
+// Rows of up to 256 elements are not cut. Longer ones are cut into chunks of up to 512, 16 addends
+// for each of 32 lanes, such that little remains.
+int64_t choose_chunk_s(int64_t s) {
+    if (s <= 256)
+        return 5 * chunk_unit;
+    int64_t best = 0;
+    for (int64_t units = 8; units >= 4; units--) {
+        const int64_t chunk = units * chunk_unit;
+        if (chunk <= s && (best == 0 || s % chunk < s % best))
+            best = chunk;
+    }
+    return best;
+}
+
+void cut_cpu_reduction(Plan *plan) {
+    const Region &r = plan->reduce;
+    const int64_t s = r.s.extent, n = r.n.extent, element = static_cast<int64_t>(plan->element());
+    const int64_t bytes = group_bytes / plan->streams;
+    plan->group = even_part(r.width(), clamp(bytes / (s * n * element), 1, r.width()));
+    if (plan->group > 16)
+        plan->group = round_up(plan->group, 16);
+
+    // Few and large channels would keep most threads idle and do not fit the cache anyway.
+    const int64_t rows = clamp(bytes / (s * element), 1, n);
+    const bool few = r.width() < 16 && plan->group == 1 && ceil_div(n, rows) > r.width();
+    plan->by_channel = r.layout == kernel_nchw && !few;
+    if (plan->stores == Stores::flat && plan->by_channel)
+        plan->group = round_up(plan->group, plan->flat_channels);
+    if (r.layout == kernel_nchw) {
+        plan->block_n = plan->by_channel ? n : rows;
+        plan->chunk_s = choose_chunk_s(s);
+        const int64_t rest = s % plan->chunk_s;
+        plan->chunk_n = clamp(256 / (rest == 0 ? 1 : rest), 1, accumulator_addends);
+    } else {
+        const int64_t block_n = clamp(65536 / (r.width() * s), 128 / clamp(s, 1, 128), 512);
+        plan->block_n = clamp(round_up(even_part(n, clamp(block_n, 1, n)), 16), 1, n);
+        plan->chunk_s = accumulator_addends;
+        const int64_t rest = s % plan->chunk_s;
+        plan->chunk_n = clamp(accumulator_addends / (rest == 0 ? 1 : rest), 1, accumulator_addends);
+    }
+    plan->blocks = ceil_div(n, plan->block_n);
+}
+
+// A GPU takes the whole tensor in one task. A block of threads has eight chunks
+// (schedules/cuda.cpp), which is all the rows of a block; with about 1024 of them the whole device
+// works.
+constexpr int64_t gpu_depth = 8, gpu_warp = 32, gpu_blocks = 1024;
+constexpr int64_t gpu_grid_most = 65535;  // blocks in the second dimension of a grid
+
+// Eight chunks of a row of s elements at a time, a warp each; what remains is left to one warp.
+int64_t choose_gpu_chunk_s(int64_t s) {
+    int64_t best = 0, best_time = 0;
+    for (int64_t chunk = 4 * chunk_unit; chunk <= 16 * chunk_unit && chunk <= s;
+         chunk += chunk_unit) {
+        const int64_t time = ceil_div(s / chunk, gpu_depth) * chunk + s % chunk;
+        if (best == 0 || time <= best_time)
+            best = chunk, best_time = time;
+    }
+    return best;
+}
+
+void cut_gpu_reduction(Plan *plan) {
+    const Region &r = plan->reduce;
+    const int64_t s = r.s.extent, n = r.n.extent;
+    const bool cut = r.layout == kernel_nchw && (s > 1024 || (s >= 512 && n < gpu_depth));
+    if (cut) {
+        plan->chunk_s = choose_gpu_chunk_s(s);
+        plan->chunk_n = 1;
+    } else if (r.layout == kernel_nchw) {
+        plan->chunk_s = (s / chunk_unit + 1) * chunk_unit;
+        const int64_t rows = clamp(s * n * r.width() / gpu_blocks / gpu_depth, 256, 1024) / s;
+        // Shifts are means of neighbours in a row, and worse where there are few: fewer numbers of
+        // larger size are added.
+        const int64_t addends = s < 8 ? gpu_accumulator_addends / 8 : gpu_accumulator_addends;
+        plan->chunk_n = clamp(rows, 1, clamp(addends / ceil_div(s, gpu_warp), 1, n));
+    } else {
+        plan->chunk_s = gpu_accumulator_addends;
+        const int64_t rest = s % plan->chunk_s;
+        plan->chunk_n = clamp(n * ceil_div(r.width(), gpu_warp) / gpu_blocks / gpu_depth, 4,
+                              gpu_accumulator_addends);
+        if (rest > 1)
+            plan->chunk_n = clamp(gpu_accumulator_addends / rest, 1, plan->chunk_n);
+    }
+    plan->block_n = clamp(cut ? 1 : gpu_depth * plan->chunk_n, ceil_div(n, gpu_grid_most), n);
+    plan->blocks = ceil_div(n, plan->block_n);
+    plan->by_channel = true;
+    plan->group = r.width();
+}
+
+}  // namespace
+
+void cut_reduction(Plan *plan) {
+    plan->on_cpu() ? cut_cpu_reduction(plan) : cut_gpu_reduction(plan);
+}
+
+int64_t Plan::reduce_tasks() const {
+    return by_channel ? ceil_div(channels(), group) : blocks;
+}
+
+Slice Plan::reduce_slice(int64_t task) const {
+    if (by_channel) {
+        const int64_t c = task * group;
+        return {c, clamp(channels() - c, 0, group), 0, reduce.n.extent};
+    }
+    const int64_t n = task * block_n;
+    return {0, reduce.width(), n, clamp(reduce.n.extent - n, 0, block_n)};
+}
+
+}  // namespace halnorm
