@@ -540,8 +540,9 @@ struct ElementOf {
              {GradientForm::identity, GradientForm::relu, GradientForm::clamp,
               GradientForm::piecewise, GradientForm::of_leaky_relu, GradientForm::of_elu}) {
             const bool from_y = f == GradientForm::of_leaky_relu || f == GradientForm::of_elu;
+            const bool rare = from_y || f == GradientForm::piecewise;  // of leaky_relu alone
             if (built.needs(f) && (covered_apart || from_y))
-                all.push_back({is(f), !from_y && f != GradientForm::piecewise});
+                all.push_back({is(f), !rare});
         }
         return all;
     }

@@ -41,7 +41,7 @@ struct Shift {
 // whole call, so a schedule specializes on it.
 struct Form {
     Halide::Expr condition;
-    bool cheap;  // of a few instructions, bound by memory; others are bound by arithmetic
+    bool cheap;  // bound by memory, and worth its code; others are bound by arithmetic, or rare
 };
 
 // Sums of two terms per element, by channel and block: the stages that read all of a tensor to

@@ -183,7 +183,7 @@ halnorm_status make_pass(const halnorm_config *config, const halnorm_backward_ar
     pass->z = add("z", a.z);
     pass->at_dx = add("dx", pass->dx);
     pass->at_dz = add("dz", pass->dz);
-    operands.reduced = pass->reduces ? operands.count : 0;
+    operands.reduced = operands.count;
     operands.cut = pass->reduces ? cut_reduction : nullptr;
     // Where g is made in dx, that is read again.
     operands.result = pass->makes_g && pass->at_dz < 0 ? -1 : pass->at_dx;

@@ -96,8 +96,8 @@ struct Plan {
 using CutReduction = void (*)(Plan *plan);
 void cut_reduction(Plan *plan);
 
-// The tensors of a call. The first `reduced` of them are what the reduction reads, and `cut` is
-// cut_reduction; 0 and nullptr: there is none.
+// The tensors of a call. `cut` is cut_reduction, of the first `reduced` of them; nullptr: the call
+// does not reduce, and their number does not matter.
 struct Operands {
     Operand list[max_tensors - 1];
     int count, reduced;
@@ -113,7 +113,7 @@ struct Operands {
 constexpr int forward_streams = 2, backward_streams = 3;
 
 inline Operands of_x_alone(const halnorm_tensor *x, CutReduction cut) {
-    return {{{"x", x}}, 1, cut != nullptr ? 1 : 0, cut, forward_streams};
+    return {{{"x", x}}, 1, 1, cut, forward_streams};
 }
 
 // Checks the configuration and the tensors, chooses the variant and cuts the work.

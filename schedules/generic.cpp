@@ -30,13 +30,6 @@ int lanes_of(const Target &target, Halide::Type type) {
     return target.has_feature(Target::NoNEON) ? 1 : target.natural_vector_size(type);
 }
 
-// A last part of the loops over rows would have no iterations.
-void long_rows(Sums &g) {
-    each_form(g.sums.update(0), g.forms, [&](Stage s, bool) {
-        s.reorder(g.fulls.x, g.fulls.y, g.c, g.b).never_partition_all();
-    });
-}
-
 void nchw(Sums &g, int V) {
     // One channel and chunk after the other.
     long_rows(g);

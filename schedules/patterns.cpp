@@ -43,6 +43,12 @@ void join_lanes(Func sum, RVar lane, int count, const LoopLevel &at, int V) {
     sum.update().unroll(lane);
 }
 
+void long_rows(Sums &g) {
+    each_form(g.sums.update(0), g.forms, [&](Stage s, bool) {
+        s.reorder(g.fulls.x, g.fulls.y, g.c, g.b).never_partition_all();
+    });
+}
+
 void shift_by_row(Shift &g, int V) {
     // Channels are far apart in memory: gathers of vectors of them took 28 KB of code and were
     // slower than plain loads. Elements are side by side: 46 instructions a channel, 70 one by one;
@@ -68,9 +74,7 @@ void sums_by_row(Sums &g, const RowTuning &t) {
     g.sums.vectorize(g.c, t.V, tail);
 
     // Long rows: one channel and chunk at a time, its accumulators in registers.
-    each_form(g.sums.update(0), g.forms, [&](Stage s, bool) {
-        s.reorder(g.fulls.x, g.fulls.y, g.c, g.b).never_partition_all();
-    });
+    long_rows(g);
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     join_lanes(g.full, g.full_lane, Sums::full_lane_count, {g.sums, g.fulls.x}, t.V);
     g.full_lanes.compute_at(g.sums, g.fulls.x)

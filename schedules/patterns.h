@@ -24,6 +24,10 @@ void join_lanes(Halide::Func sum, Halide::RVar lane, int count, const Halide::Lo
 void vectorize(Halide::Stage s, const Halide::VarOrRVar &v, int V,
                Halide::TailStrategy tail = Halide::TailStrategy::GuardWithIf);
 
+// The chunks of long rows, channel by channel. Of the loops over rows a last part would have no
+// iterations.
+void long_rows(Sums &g);
+
 // NCHW: V lanes along a row.
 struct RowTuning {
     int V;

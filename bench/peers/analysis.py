@@ -131,6 +131,15 @@ def behind(all_rows):
 
 
 @dataclasses.dataclass(frozen=True)
+class StreamingMean:
+    """Geometric means of what Streaming has."""
+
+    share: float
+    gain: float
+    ratio: typing.Optional[float]
+
+
+@dataclasses.dataclass(frozen=True)
 class Mean:
     """Geometric means over the shapes of a size."""
 
@@ -144,16 +153,7 @@ class Mean:
     ratio: typing.Optional[float]  # to the best peer of each shape
     plain_ratio: typing.Optional[float]  # likewise, of those on plain layouts
     best: typing.Optional[str]  # who that is most often
-    streaming: typing.Optional["StreamingMean"]
-
-
-@dataclasses.dataclass(frozen=True)
-class StreamingMean:
-    """Likewise of what Streaming has."""
-
-    share: float
-    gain: float
-    ratio: typing.Optional[float]
+    streaming: typing.Optional[StreamingMean]
 
 
 def means(all_rows):

@@ -8,9 +8,7 @@ _ABSENT_SHOWN = 4
 
 def summary(means):
     """Geometric means over the shapes of a size: share of the floor, and how much faster than the best peer."""
-    groups = {}
-    for mean in means:
-        groups.setdefault((mean.job, mean.layout, mean.dtype), {})[mean.size] = mean
+    groups = _by_size(means)
     lines = [["pipeline", "layout", *(f"{size}: share of floor" for size in cases.SIZES),
               *(f"{size}: x best peer" for size in cases.SIZES), "most often the best"]]
     for (job, layout, dtype), by_size in groups.items():
@@ -24,6 +22,14 @@ def summary(means):
     return _table(lines)
 
 
+def _by_size(means):
+    """{what it is of: {size: mean}}"""
+    groups = {}
+    for mean in means:
+        groups.setdefault((mean.job, mean.layout, mean.dtype), {})[mean.size] = mean
+    return groups
+
+
 def _ratios(mean):
     if not mean or not mean.ratio:
         return ""
@@ -34,17 +40,14 @@ def _ratios(mean):
 
 def streaming(means):
     """Of halnorm told to store past the cache, geometric means over the shapes of a size; "" where none was measured."""
-    groups = {}
-    for mean in means:
-        if mean.streaming:
-            groups.setdefault((mean.job, mean.layout, mean.dtype), {})[mean.size] = mean.streaming
+    groups = _by_size(mean for mean in means if mean.streaming)
     if not groups:
         return ""
     sizes = [size for size in cases.SIZES if any(size in by_size for by_size in groups.values())]
     lines = [["pipeline", "layout", *(f"{size}: share of floor" for size in sizes),
               *(f"{size}: x as fast" for size in sizes), *(f"{size}: x best peer" for size in sizes)]]
     for (job, layout, dtype), by_size in groups.items():
-        found = [by_size.get(size) for size in sizes]
+        found = [by_size[size].streaming if size in by_size else None for size in sizes]
         lines.append([_job(job, dtype), layout, *(f"{100 * mean.share:.0f} %" if mean else "" for mean in found),
                       *(f"{mean.gain:.2f}" if mean else "" for mean in found),
                       *(f"{mean.ratio:.2f}" if mean and mean.ratio else "" for mean in found)])

@@ -72,8 +72,9 @@ def pin(threads):
 def measured(peer, case, library, arguments):
     buffers = native.Buffers(library, case)
     ours = native.halnorm(buffers, arguments.threads)
-    streaming = [native.halnorm(buffers, arguments.threads, cases.STREAMING, native.STORES_STREAMING)
-                 for _ in range(case.streams)]
+    streaming = []
+    if case.streams:
+        streaming.append(native.halnorm(buffers, arguments.threads, cases.STREAMING, native.STORES_STREAMING))
     peers = peer.contenders(case, buffers)
     ours.seconds(1, False)
     variant = library.variant()

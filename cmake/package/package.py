@@ -139,7 +139,7 @@ def only(custom):
     """A paragraph of the README."""
     if not custom:
         return ""
-    options = " ".join(f"{option.removeprefix('-D')}" for option in custom)
+    options = " ".join(option.removeprefix("-D") for option in custom)
     return (f"Made for one app, with {options}: what else is asked for is refused (HALNORM_ERROR_UNSUPPORTED), or does not "
             "link.\n\n")
 
