@@ -320,7 +320,8 @@ void map_by_panel(Pointwise &g, const PanelTuning &t) {
                     .reorder(ci, ni, co, g.s, no)
                     .unroll(ni)
                     .never_partition(no);
-                panels(y.specialize(fits), channels).reorder(ci, co, g.s, g.n);
+                if (narrow < wide)
+                    panels(y.specialize(fits), channels).reorder(ci, co, g.s, g.n);
             }
         }
         y.reorder(g.c, g.s, g.n).vectorize(g.c, t.V, tail_of(t.masked_tails));
