@@ -334,12 +334,22 @@ Expr piecewise_gradient(const Expr &dy, const Expr &v, const Expr &lower, const 
                   strict_less_equal(upper, v), number(v, 0), dy);
 }
 
-Expr relu_gradient(const Expr &dy, const Expr &v, const Expr &lower) {
-    return select(strict_less_equal(v, lower), number(v, 0), dy);
+bool masks_loads(const Halide::Target &target) {
+    return target.has_feature(Halide::Target::AVX512);
 }
 
-Expr clamp_gradient(const Expr &dy, const Expr &v, const Expr &lower, const Expr &upper) {
-    return select(strict_less_equal(upper, v), number(v, 0), relu_gradient(dy, v, lower));
+Expr relu_gradient(const Expr &dy, const Expr &v, const Expr &lower, bool masks_loads) {
+    const Expr cut = strict_less_equal(v, lower);
+    if (!masks_loads)
+        return select(cut, number(v, 0), dy);
+    const Expr none = mask(v, 0, 0), all = mask(v, 0xffffffffu, ~uint64_t{0});
+    return from_bits(dy, Halide::min(bits(dy), select(cut, none, all)));
+}
+
+Expr clamp_gradient(const Expr &dy, const Expr &v, const Expr &lower, const Expr &upper,
+                    bool masks_loads) {
+    return select(strict_less_equal(upper, v), number(v, 0),
+                  relu_gradient(dy, v, lower, masks_loads));
 }
 
 Expr activation_gradient(const Expr &form, const Expr &dy, const Expr &v,

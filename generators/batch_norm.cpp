@@ -507,6 +507,7 @@ struct ElementOf {
     Expr inverse;  // of alpha, where x is y
     ActivationSet built;
     bool covered_apart;  // identity, relu and clamp, which are piecewise linear too
+    bool masks_loads;
 
     Element operator()(const Expr &x, const Expr &dy, const Expr &center, const Expr &scale,
                        const Expr &offset) const {
@@ -514,8 +515,8 @@ struct ElementOf {
         Expr of_x = piecewise_gradient(dy, v, lower, upper, below);
         if (covered_apart) {
             of_x = select(is(GradientForm::identity), dy, is(GradientForm::relu),
-                          relu_gradient(dy, v, lower), is(GradientForm::clamp),
-                          clamp_gradient(dy, v, lower, upper), of_x);
+                          relu_gradient(dy, v, lower, masks_loads), is(GradientForm::clamp),
+                          clamp_gradient(dy, v, lower, upper, masks_loads), of_x);
         }
         Element e = {d, of_x};
         const auto also = [&](GradientForm f, const Expr &of_d, const Expr &of_g) {
@@ -607,8 +608,14 @@ public:
         g.type = Halide::type_of<T>();
         dense_in(g.layout, x);
         dense_in(g.layout, dy);
-        const ElementOf element = {
-            form, lower, upper, below, inverse, activations.set(), covered_forms.apart_in_sums};
+        const ElementOf element = {form,
+                                   lower,
+                                   upper,
+                                   below,
+                                   inverse,
+                                   activations.set(),
+                                   covered_forms.apart_in_sums,
+                                   masks_loads(this->get_target())};
         g.forms = element.forms();
         describe_sums(g, this->get_target(), x.dim(0).extent(), x.dim(1).extent(),
                       x.dim(2).extent(), {block_n, chunk_s, chunk_n},
@@ -657,7 +664,8 @@ public:
                                    below,
                                    inverse,
                                    activations.set(),
-                                   covered_forms.apart_in_pointwise};
+                                   covered_forms.apart_in_pointwise,
+                                   masks_loads(this->get_target())};
         const Element e = element(x(g.s, g.c, g.n), dy_, center(g.c), scale(g.c), offset(g.c));
         const Expr through_statistics = zero_unless(by_batch != 0, e.d * b(g.c) + c(g.c));
         const Expr scaled = element.is(GradientForm::scaled);
