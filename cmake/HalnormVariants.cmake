@@ -52,6 +52,11 @@ function(halnorm_bits OUT LIST)
 endfunction()
 halnorm_bits(halnorm_activation_bits HALNORM_ACTIVATIONS ${halnorm_activations})
 math(EXPR halnorm_activation_bits "${halnorm_activation_bits} | 1")
+# Those that normalize contains where a variant has the others apart (ACTIVATE_APART): bound by memory.
+set(halnorm_cheap_activations none relu relu6 leaky_relu hardsigmoid hardswish)
+halnorm_bits(halnorm_cheap_bits halnorm_cheap_activations ${halnorm_activations})
+math(EXPR halnorm_cheap_bits "${halnorm_cheap_bits} & ${halnorm_activation_bits}")
+math(EXPR halnorm_curved_bits "${halnorm_activation_bits} & ~${halnorm_cheap_bits}")
 halnorm_bits(halnorm_dtype_bits HALNORM_DTYPES float32 float64)
 halnorm_bits(halnorm_layout_bits HALNORM_LAYOUTS NCHW NHWC)
 
@@ -78,6 +83,11 @@ foreach(pipeline IN LISTS HALNORM_PIPELINES)
   list(APPEND HALNORM_STAGES ${halnorm_${pipeline}_stages})
 endforeach()
 list(REMOVE_DUPLICATES HALNORM_STAGES)
+# Of variants that have the activations apart, where there are any that can be.
+set(halnorm_activate_stage "")
+if("normalize" IN_LIST HALNORM_STAGES AND NOT halnorm_curved_bits EQUAL 0)
+  set(halnorm_activate_stage activate)
+endif()
 
 # Halide's target of a variant on ARCH, and what Halide emits for it.
 function(halnorm_target_of ARCH FEATURES TARGET EMIT)
@@ -104,14 +114,19 @@ endfunction()
 # Stages that have a second kernel with streaming stores where a variant names them, as a stage NAME_streaming.
 set(HALNORM_STREAMING_STAGES normalize normalize_add input_gradient)
 
-# halnorm_variant(NAME SCHEDULE FILE [ARCH ...] [FEATURES ...] [STREAMING STAGE...] [DEVICE cuda|opencl] [EXPERIMENTAL])
+# halnorm_variant(NAME SCHEDULE FILE [ARCH ...] [FEATURES ...] [STREAMING STAGE...] [DEVICE cuda|opencl] [ACTIVATE_APART]
+#                 [EXPERIMENTAL])
 # The generator program is built for every variant, so that cross builds find all of them; the kernels only where ARCH
 # (default: any) is this platform's.
 function(halnorm_variant NAME)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "EXPERIMENTAL" "SCHEDULE;DEVICE" "ARCH;FEATURES;STREAMING")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ACTIVATE_APART;EXPERIMENTAL" "SCHEDULE;DEVICE" "ARCH;FEATURES;STREAMING")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SCHEDULE)
     message(FATAL_ERROR "halnorm_variant(${NAME}): should be NAME SCHEDULE FILE [ARCH ...] [FEATURES ...] "
-                        "[STREAMING STAGE...] [DEVICE cuda|opencl] [EXPERIMENTAL]; was not: ${arg_UNPARSED_ARGUMENTS}")
+                        "[STREAMING STAGE...] [DEVICE cuda|opencl] [ACTIVATE_APART] [EXPERIMENTAL]; was not: ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  # What a store put past the cache is not there for the activation, and a device would wait for each kernel.
+  if(arg_ACTIVATE_APART AND (arg_DEVICE OR arg_STREAMING MATCHES normalize))
+    message(FATAL_ERROR "halnorm_variant(${NAME}): was ACTIVATE_APART, should have neither DEVICE nor STREAMING normalize")
   endif()
   foreach(stage IN LISTS arg_STREAMING)
     if(NOT stage IN_LIST HALNORM_STREAMING_STAGES)
@@ -139,9 +154,13 @@ function(halnorm_variant NAME)
   foreach(arch IN LISTS archs)
     halnorm_target_of(${arch} "${arg_FEATURES}" target emit)
     list(JOIN arg_FEATURES " " features)
+    set(in_normalize ${halnorm_activation_bits})
+    if(arg_ACTIVATE_APART)
+      set(in_normalize ${halnorm_cheap_bits})
+    endif()
     set_property(GLOBAL APPEND PROPERTY HALNORM_VARIANT_LIST
       "  {\"name\": \"${NAME}\", \"arch\": \"${arch}\", \"schedule\": \"${schedule}\", \"features\": \"${features}\", \
-\"device\": \"${arg_DEVICE}\", \"target\": \"${target}\", \"emit\": \"${emit}\"}")
+\"device\": \"${arg_DEVICE}\", \"target\": \"${target}\", \"emit\": \"${emit}\", \"in_normalize\": ${in_normalize}}")
   endforeach()
 
   set_property(GLOBAL APPEND PROPERTY HALNORM_VARIANT_NAMES ${NAME})
@@ -164,6 +183,7 @@ function(halnorm_variant NAME)
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_EMIT ${emit})
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_FEATURES "${arg_FEATURES}")
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_STREAMING "${arg_STREAMING}")
+  set_property(GLOBAL PROPERTY HALNORM_${NAME}_ACTIVATE_APART ${arg_ACTIVATE_APART})
   if(arg_DEVICE)
     set_property(GLOBAL APPEND PROPERTY HALNORM_DEVICES ${arg_DEVICE})
     set_property(GLOBAL PROPERTY HALNORM_${NAME}_DEVICE ${arg_DEVICE})
@@ -312,7 +332,8 @@ function(halnorm_add_kernels LIBRARY)
   set(streaming_stages ${HALNORM_STREAMING_STAGES})
   list(FILTER streaming_stages INCLUDE REGEX "^(${stages})$")
   list(TRANSFORM streaming_stages APPEND _streaming)
-  foreach(stage IN LISTS HALNORM_STAGES streaming_stages)
+  set(optional_stages ${streaming_stages} ${halnorm_activate_stage})
+  foreach(stage IN LISTS HALNORM_STAGES optional_stages)
     foreach(kind cpu gpu)
       set(includes_${stage}_${kind} "")
       set(rows_${stage}_${kind} "")
@@ -321,6 +342,7 @@ function(halnorm_add_kernels LIBRARY)
   set(rows_variants "")
   set(gpu_variants "")
   set(streaming_variants "")
+  set(activate_variants "")
 
   foreach(variant IN LISTS variants)
     get_property(device GLOBAL PROPERTY HALNORM_${variant}_DEVICE)
@@ -341,8 +363,16 @@ function(halnorm_add_kernels LIBRARY)
     if(streaming)
       list(APPEND streaming_variants ${variant})
     endif()
-    foreach(stage IN LISTS HALNORM_STAGES streaming_stages)
-      if(stage IN_LIST streaming_stages AND NOT stage IN_LIST streaming)
+    set(own_stages ${streaming})
+    set(in_normalize ${halnorm_activation_bits})
+    get_property(activate_apart GLOBAL PROPERTY HALNORM_${variant}_ACTIVATE_APART)
+    if(activate_apart AND halnorm_activate_stage)
+      list(APPEND own_stages activate)
+      list(APPEND activate_variants ${variant})
+      set(in_normalize ${halnorm_cheap_bits})
+    endif()
+    foreach(stage IN LISTS HALNORM_STAGES optional_stages)
+      if(stage IN_LIST optional_stages AND NOT stage IN_LIST own_stages)
         string(APPEND rows_${stage}_cpu "    {},\n")
         continue()
       endif()
@@ -356,11 +386,15 @@ function(halnorm_add_kernels LIBRARY)
         endif()
         set(cells "")
         string(REGEX REPLACE "_streaming$" "" ordinary ${stage})
+        set(parameters "")
+        if(ordinary MATCHES "^normalize")
+          set(parameters activations=${in_normalize})
+        elseif(ordinary STREQUAL activate)
+          set(parameters activations=${halnorm_curved_bits})
+        elseif(ordinary IN_LIST HALNORM_ACTIVATION_STAGES)
+          set(parameters activations=${halnorm_activation_bits})
+        endif()
         if(ordinary IN_LIST HALNORM_LAYOUT_STAGES)
-          set(parameters "")
-          if(ordinary IN_LIST HALNORM_ACTIVATION_STAGES)
-            set(parameters activations=${halnorm_activation_bits})
-          endif()
           foreach(layout NCHW NHWC)
             if(NOT layout IN_LIST HALNORM_LAYOUTS)
               list(APPEND cells nullptr)
@@ -373,7 +407,7 @@ function(halnorm_add_kernels LIBRARY)
           endforeach()
         else()
           set(kernel halnorm_${stage}_${dtype}__${variant})
-          halnorm_add_kernel(${LIBRARY} ${kernel} ${variant} ${stage} ${dtype})
+          halnorm_add_kernel(${LIBRARY} ${kernel} ${variant} ${stage} ${dtype} ${parameters})
           list(APPEND cells ${kernel})
         endif()
         foreach(kernel IN LISTS cells)
@@ -417,7 +451,7 @@ function(halnorm_add_kernels LIBRARY)
     string(APPEND gpu_definitions "const ${row_type} gpu_${stage}[] = {\n${rows_${stage}_gpu}};\n")
     list(APPEND gpu_tables gpu_${stage})
   endforeach()
-  foreach(stage IN LISTS HALNORM_STAGES streaming_stages)
+  foreach(stage IN LISTS HALNORM_STAGES optional_stages)
     halnorm_row_type(${stage} row_type)
     file(GENERATE OUTPUT ${out}/${stage}_table.cpp CONTENT
 "// Generated from schedules/CMakeLists.txt.
@@ -462,6 +496,7 @@ const int32_t variant_count = ${count};
   # What the runtime has to know of its kernels. They bring it along to whoever compiles the runtime.
   list(LENGTH gpu_variants gpu_count)
   list(LENGTH streaming_variants streaming_count)
+  list(LENGTH activate_variants activate_count)
   file(GENERATE OUTPUT ${out}/include/built.h CONTENT
 "// Generated from schedules/CMakeLists.txt and the options of the build: what kernels there are.
 #pragma once
@@ -471,11 +506,12 @@ const int32_t variant_count = ${count};
 namespace halnorm {
 namespace built {
 
-// Bit k is halnorm_activation k, halnorm_dtype k, KernelLayout k.
-constexpr uint32_t activations = ${halnorm_activation_bits}, dtypes = ${halnorm_dtype_bits}, layouts = ${halnorm_layout_bits};
+// Bit k is halnorm_activation k, halnorm_dtype k, KernelLayout k. Of the activations those that normalize does not contain
+// where a variant has them apart.
+constexpr uint32_t activations = ${halnorm_activation_bits}, curved = ${halnorm_curved_bits}, dtypes = ${halnorm_dtype_bits}, layouts = ${halnorm_layout_bits};
 
-// Whether any variant is for a GPU, and whether any has kernels whose stores go past the cache.
-constexpr bool gpu = ${gpu_count} > 0, streaming = ${streaming_count} > 0;
+// Whether any variant is for a GPU, has kernels whose stores go past the cache, has activations apart.
+constexpr bool gpu = ${gpu_count} > 0, streaming = ${streaming_count} > 0, activate = ${activate_count} > 0;
 
 }  // namespace built
 }  // namespace halnorm

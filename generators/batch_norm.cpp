@@ -489,6 +489,32 @@ private:
     Pointwise g;
 };
 
+// act alone, where a variant has it apart from normalize (schedules/CMakeLists.txt): over what
+// those have left in y, which is v here. Rows are along s, whatever the layout.
+template<typename T>
+class ActivateGenerator : public Halide::Generator<ActivateGenerator<T>> {
+public:
+    Activations activations;
+    Input<Buffer<T>> v{"v", 3};
+    Input<int> form{"form"};  // ActivationForm, not clamp
+    Input<T> alpha{"alpha"};
+    Output<Buffer<T>> y{"y", 3};
+
+    void generate() {
+        const Expr zero = cast<T>(0);
+        g.y(g.s, g.c, g.n) =
+            activate(form, v(g.s, g.c, g.n), {zero, zero, alpha}, activations.set());
+        g.forms = activation_forms(form, activations.set(), {ActivationForm::clamp});
+        g.coefficients = 0;
+        describe<T>(g, Layout::nchw, false, y, {&v});
+    }
+
+    void schedule() { halnorm::schedule(g, this->get_target()); }
+
+private:
+    Pointwise g;
+};
+
 // ---- Backward ----
 //
 // dx = gamma inv_std (g - dbeta / m - xhat dgamma / m) with g = dy act'(v) is formed as
@@ -820,6 +846,8 @@ HALIDE_REGISTER_GENERATOR(NormalizeGenerator<float>, normalize_f32)
 HALIDE_REGISTER_GENERATOR(NormalizeGenerator<double>, normalize_f64)
 HALIDE_REGISTER_GENERATOR(NormalizeAddGenerator<float>, normalize_add_f32)
 HALIDE_REGISTER_GENERATOR(NormalizeAddGenerator<double>, normalize_add_f64)
+HALIDE_REGISTER_GENERATOR(ActivateGenerator<float>, activate_f32)
+HALIDE_REGISTER_GENERATOR(ActivateGenerator<double>, activate_f64)
 HALIDE_REGISTER_GENERATOR(ActivationGradientGenerator<float>, activation_gradient_f32)
 HALIDE_REGISTER_GENERATOR(ActivationGradientGenerator<double>, activation_gradient_f64)
 HALIDE_REGISTER_GENERATOR(GradientSumsGenerator<float>, gradient_sums_f32)

@@ -111,6 +111,7 @@ struct PerChannel {
 //
 //     normalize             y = act((x - center) * scale + offset)
 //     normalize_add         y = act((x - center) * scale + offset + z * factor)
+//     activate              y = act(y), of variants that have curved activations apart
 //     activation_gradient   g = dy * act'(as above)
 //     input_gradient        dx = a * g + b * (x - center) + c
 struct Pointwise {

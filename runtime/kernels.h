@@ -38,6 +38,9 @@ template<typename T>
 using NormalizeAddKernel = int (*)(Buffer *x, Buffer *z, Buffer *center, Buffer *scale,
                                    Buffer *offset, T factor, int32_t form, T lower, T upper,
                                    T alpha, Buffer *y);
+// v and y are the same memory.
+template<typename T>
+using ActivateKernel = int (*)(Buffer *v, int32_t form, T alpha, Buffer *y);
 template<typename T>
 using ActivationGradientKernel = int (*)(Buffer *x, Buffer *z, Buffer *dy, Buffer *center,
                                          Buffer *scale, Buffer *offset, T factor, T slope,
@@ -76,6 +79,10 @@ template<typename Kernel>
 struct ChannelRow {
     Kernel f32, f64;
 };
+struct ActivateRow {
+    ActivateKernel<float> f32;
+    ActivateKernel<double> f64;
+};
 using ShiftRow = LayoutRow<ShiftKernel, ShiftKernel>;
 using SumsRow = LayoutRow<SumsKernel, SumsKernel>;
 using NormalizeRow = LayoutRow<NormalizeKernel<float>, NormalizeKernel<double>>;
@@ -111,6 +118,9 @@ extern const InputCoefficientsRow input_coefficients_kernels[];
 extern const NormalizeRow normalize_streaming_kernels[];
 extern const NormalizeAddRow normalize_add_streaming_kernels[];
 extern const InputGradientRow input_gradient_streaming_kernels[];
+
+// The curved activations of the variants that have them apart; the others' are nullptr.
+extern const ActivateRow activate_kernels[];
 
 // The tables of the variants for GPUs, in the order of the generated table.
 struct GpuKernels {

@@ -1,10 +1,11 @@
+#include "activate.h"
 #include "streaming.h"
 
 namespace halnorm {
+namespace {
 
-int run_normalize(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
-                  const Coefficients &coefficients) {
-    const ActivationScalars &a = plan.activation;
+int run(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
+        const Coefficients &coefficients, const ActivationScalars &a) {
     return for_each_piece<1>(
         plan, slice, {coefficients},
         [&](const Region &r, const Slice &piece, const Coefficients(&k)[1], bool streaming) {
@@ -21,6 +22,16 @@ int run_normalize(const Plan &plan, const ForwardTensors &tensors, const Slice &
                                                  static_cast<T>(a.alpha), &y);
                                });
         });
+}
+
+}  // namespace
+
+int run_normalize(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
+                  const Coefficients &coefficients) {
+    return then_activate(plan, tensors.y, slice,
+                         [&](const ActivationScalars &a, const Slice &part) {
+                             return run(plan, tensors, part, coefficients, a);
+                         });
 }
 
 }  // namespace halnorm

@@ -1,10 +1,11 @@
+#include "activate.h"
 #include "streaming.h"
 
 namespace halnorm {
+namespace {
 
-int run_normalize_add(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
-                      const Coefficients &coefficients) {
-    const ActivationScalars &a = plan.activation;
+int run(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
+        const Coefficients &coefficients, const ActivationScalars &a) {
     return for_each_piece<1>(
         plan, slice, {coefficients},
         [&](const Region &r, const Slice &piece, const Coefficients(&k)[1], bool streaming) {
@@ -14,14 +15,25 @@ int run_normalize_add(const Plan &plan, const ForwardTensors &tensors, const Sli
             CoefficientViews c(plan, k[0], piece);
             const auto *table = result_table(plan, streaming, normalize_add_kernels,
                                              normalize_add_streaming_kernels);
-            return with_kernel(
-                plan, r.layout, table, &GpuKernels::normalize_add, [&](auto kernel, auto type) {
-                    using T = decltype(type);
-                    return kernel(&x, &z, &c.center, &c.scale, &c.offset,
-                                  static_cast<T>(a.prescale), a.form, static_cast<T>(a.lower),
-                                  static_cast<T>(a.upper), static_cast<T>(a.alpha), &y);
-                });
+            return with_kernel(plan, r.layout, table, &GpuKernels::normalize_add,
+                               [&](auto kernel, auto type) {
+                                   using T = decltype(type);
+                                   return kernel(&x, &z, &c.center, &c.scale, &c.offset,
+                                                 static_cast<T>(plan.activation.prescale), a.form,
+                                                 static_cast<T>(a.lower), static_cast<T>(a.upper),
+                                                 static_cast<T>(a.alpha), &y);
+                               });
         });
+}
+
+}  // namespace
+
+int run_normalize_add(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
+                      const Coefficients &coefficients) {
+    return then_activate(plan, tensors.y, slice,
+                         [&](const ActivationScalars &a, const Slice &part) {
+                             return run(plan, tensors, part, coefficients, a);
+                         });
 }
 
 }  // namespace halnorm

@@ -15,7 +15,7 @@ class EmitError(Exception):
 def emit(generator, kernel, variant, folder):
     base = folder / kernel.name
     run([generator, "-g", f"{kernel.stage}_{kernel.dtype}", "-f", kernel.name, "-o", folder,
-         "-e", "stmt,stmt_html,assembly,hlpipe", f"target={variant.target}", f"layout={kernel.layout}"])
+         "-e", "stmt,stmt_html,assembly,hlpipe", f"target={variant.target}", *kernel.parameters(variant)])
     pipeline = base.with_suffix(".hlpipe")
     # Halide prints a loop nest on stderr only, from a pipeline; a program of its own keeps that apart.
     nest = run([sys.executable, HERE / "loop_nest.py", pipeline])

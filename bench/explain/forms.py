@@ -5,8 +5,9 @@ import re
 # The stages that compute v again and take the derivative in one go are told how they come by g; the others which
 # activation.
 ENUM_OF_STAGE = {
-    "normalize": "ActivationForm", "normalize_add": "ActivationForm", "activation_gradient": "ActivationForm",
-    "gradient_sums": "GradientForm", "input_gradient": "GradientForm",
+    "normalize": "ActivationForm", "normalize_add": "ActivationForm", "activate": "ActivationForm",
+    "activation_gradient": "ActivationForm", "gradient_sums": "GradientForm",
+    "input_gradient": "GradientForm",
 }
 
 # What none, relu and relu6 run: the cheap ones, which memory should bind.

@@ -6,7 +6,7 @@ import pathlib
 import sys
 
 PLATFORMS = {"x86-64-linux": "x86-64", "aarch64-linux": "arm-64", "armv7-linux": "arm-32"}
-STAGES = ("shift", "sums", "normalize", "normalize_add", "activation_gradient", "gradient_sums", "input_gradient")
+STAGES = ("shift", "sums", "normalize", "normalize_add", "activate", "activation_gradient", "gradient_sums", "input_gradient")
 DEFAULT_STAGES = ("sums", "normalize", "gradient_sums", "input_gradient")
 LAYOUTS = ("nchw", "nhwc")
 DTYPES = {"f32": 4, "f64": 8}
@@ -20,17 +20,25 @@ class Variant:
     schedule: str
     target: str
     features: tuple
+    in_normalize: int  # bits of the activations that normalize contains; the others are activate's
 
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
     stage: str
-    layout: str
+    layout: str | None  # one for both
     dtype: str
 
     @property
     def name(self):
-        return f"{self.stage}_{self.layout}_{self.dtype}"
+        return "_".join(filter(None, (self.stage, self.layout, self.dtype)))
+
+    def parameters(self, variant):
+        """Of its generator."""
+        words = [f"layout={self.layout}"] if self.layout else []
+        if self.stage.startswith("normalize"):
+            words.append(f"activations={variant.in_normalize}")
+        return words
 
 
 def refuse(message):
@@ -60,9 +68,11 @@ def choose(entries, name, platform=None):
     if entry["emit"] == "c_source":
         refuse(f"VARIANT was '{name}' on {platform}, should be one that Halide compiles: "
                "this one it emits as C++, and its loops are made by the platform's compiler")
-    return Variant(name, entry["arch"], platform, entry["schedule"], entry["target"], tuple(entry["features"].split()))
+    return Variant(name, entry["arch"], platform, entry["schedule"], entry["target"], tuple(entry["features"].split()),
+                   entry["in_normalize"])
 
 
 def kernels(stages, layouts, dtypes):
     """Stage by stage."""
-    return [Kernel(stage, layout, dtype) for stage in stages for dtype in dtypes for layout in layouts]
+    return [Kernel(stage, layout, dtype) for stage in stages for dtype in dtypes
+            for layout in ((None,) if stage == "activate" else layouts)]
