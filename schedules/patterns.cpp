@@ -101,6 +101,8 @@ void sums_by_row(Sums &g, const RowTuning &t) {
         .vectorize(li)
         .unroll(lo)
         .unroll(pass);
+    if (t.whole_units)
+        g.full_lanes.update().unroll(g.in_full, Sums::chunk_unit / Sums::full_lane_count);
 
     // Short rows: some channels at a time, whose sums are then added to the doubles as vectors.
     // Each channel keeps its accumulators in registers over the rows of a chunk, so there is one

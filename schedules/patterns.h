@@ -37,6 +37,7 @@ struct RowTuning {
     int full_lanes =
         Sums::full_lane_count;  // of a long row in one pass over a chunk, two accumulators each
     int map_vectors = 1;  // of a row side by side, for a core that waits or counts instructions
+    bool whole_units = false;  // of a long row, chunk_unit elements a step
 };
 void shift_by_row(Shift &g, int V);
 void sums_by_row(Sums &g, const RowTuning &t);
