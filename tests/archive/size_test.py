@@ -16,7 +16,7 @@ COMPACT = ["-Wl,--gc-sections", "-Wl,-z,noseparate-code", "-Wl,-z,max-page-size=
 LIBRARIES = ["-pthread", "-lm", "-ldl"]
 EMULATOR = shlex.split(os.environ.get("HALNORM_EMULATOR", ""))
 STREAMING = {kernel.stage for kernel in archive.kernels() if kernel.stage.endswith("_streaming")}  # none on ARM
-INFERENCE = {"moving_coefficients", "normalize"} | STREAMING & {"normalize_streaming"}
+INFERENCE = {"moving_coefficients", "normalize", "activate"} | STREAMING & {"normalize_streaming"}
 
 
 def link(name, *options):

@@ -40,7 +40,9 @@ class Ptx(unittest.TestCase):
             raise unittest.SkipTest("this build has no variant for CUDA")
 
     def test_every_stage_has_a_kernel(self):
-        self.assertEqual(set(self.kernels), set(members("generic")))
+        # Curved activations, apart in generic, are in normalize.
+        stages = {name for name in members("generic") if not name.startswith("halnorm_activate_")}
+        self.assertEqual(set(self.kernels), stages)
 
     def test_every_kernel_has_ptx_for_capability_7_0(self):
         for name, ptx in self.kernels.items():
