@@ -22,10 +22,12 @@ RowTuning rows(const Target &target, Halide::Type type) {
 // registers. The panel of 5 is for C = 100, folded to rows of 400. Normalize: one row at a time, 4
 // vectors. What Zen 3 gained by (x86_avx.cpp) lost here: inference at 8x2048x7x7 with rows in pairs
 // 75 to 88 % of memcpy, one at a time 95 to 98; training at 8x32x112x112 with sums in strips 57 %,
-// in panels 65 (Xeon with 2 MB of L2, 2026-11-27).
+// in panels 65 (Xeon with 2 MB of L2, 2026-11-27). Six coefficients of 32 channels in registers
+// over eight rows: backward at 1x64x112x112 151 us, now 143 (relu, Zen 5, 2026-11-28).
 PanelTuning panels(const Target &target, Halide::Type type) {
     PanelTuning t = {target.natural_vector_size(type), true, {8, 5, 4}, {4}};
     t.wide = 4096;
+    t.narrow_of_six = 64;
     return t;
 }
 
