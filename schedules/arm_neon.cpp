@@ -25,11 +25,14 @@ RowTuning rows(const Target &target, Halide::Type type) {
 // relu of 16 channels with the coefficients in registers over some rows, and loaded with each row:
 // Cortex-A55 37, 63; Cortex-A76 23, 29. On ARMv7 two vectors and their coefficients fit. Gradients
 // of relu for 16 channels (six coefficients, panels of 2): Cortex-A55 72, 113; Cortex-A76 30, 42;
-// Neoverse N1 26, 41. On ARMv7 with panels of 1: Cortex-A9 96, 72; Cortex-A57 24, 42; left out.
+// Neoverse N1 26, 41. On ARMv7 with panels of 1: Cortex-A9 96, 72; Cortex-A57 24, 42; left out. So
+// for every width: wide rows in pairs, as x86 takes them, cost a vector of relu 11.6 cycles instead
+// of 9.3 (Cortex-A55) or 6.1 instead of 5.8 (Cortex-A76), and 3 KB.
 PanelTuning panels(const Target &target, Halide::Type type) {
     const bool wide = target.bits == 64;
-    PanelTuning t = {target.natural_vector_size(type), false, {wide ? 4 : 2}, {wide ? 4 : 2}, 1024};
-    t.narrow_of_six = wide ? 1024 : 0;
+    PanelTuning t = {
+        target.natural_vector_size(type), false, {wide ? 4 : 2}, {wide ? 4 : 2}, any_width};
+    t.narrow_of_six = wide ? any_width : 0;
     return t;
 }
 

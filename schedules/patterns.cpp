@@ -310,20 +310,23 @@ void map_by_panel(Pointwise &g, const PanelTuning &t) {
                 // As many registers for coefficients, whether there are three or six.
                 const int narrow = g.coefficients == 3 ? t.narrow : t.narrow_of_six;
                 const int kept = 3 * vectors / g.coefficients * t.V;
+                const Expr whole = g.width % kept == 0;
                 if (narrow > 0) {
-                    panels(y.specialize(g.width % kept == 0 && g.width <= narrow), kept)
+                    panels(y.specialize(narrow == any_width ? whole : whole && g.width <= narrow),
+                           kept)
                         .split(g.n, no, ni, rows, TailStrategy::GuardWithIf)
                         .reorder(ci, ni, g.s, co, no)
                         .never_partition(no);
                 }
+                if (narrow == any_width)
+                    continue;
                 const int wide = 3 * t.wide / g.coefficients;
                 panels(y.specialize(fits && g.width > wide), channels)
                     .split(g.n, no, ni, 2, TailStrategy::GuardWithIf)
                     .reorder(ci, ni, co, g.s, no)
                     .unroll(ni)
                     .never_partition(no);
-                if (narrow < wide)
-                    panels(y.specialize(fits), channels).reorder(ci, co, g.s, g.n);
+                panels(y.specialize(fits), channels).reorder(ci, co, g.s, g.n);
             }
         }
         y.reorder(g.c, g.s, g.n).vectorize(g.c, t.V, tail_of(t.masked_tails));

@@ -43,6 +43,8 @@ void shift_by_row(Shift &g, int V);
 void sums_by_row(Sums &g, const RowTuning &t);
 void map_by_row(Pointwise &g, const RowTuning &t);
 
+constexpr int any_width = 1 << 30;  // for PanelTuning's limits of width
+
 // NHWC: V channels side by side, in panels of some vectors, widest first. Widths that are no
 // multiple of a panel take the next one, and in the end single vectors with a tail.
 struct PanelTuning {

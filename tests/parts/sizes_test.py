@@ -4,6 +4,7 @@ theirs any more.
 Environment as in parts_test.py, once more for aarch64 with the prefix AARCH64_ (and HALNORM_TOOL_PREFIX of its binutils).
 """
 
+import collections
 import os
 import pathlib
 import re
@@ -31,8 +32,8 @@ CASES = [
     ("x86-64", "x86_avx512;x86_avx2;x86_avx;generic", ALL, EVERYTHING, "everything", 300),
 ]
 STAGES = {
-    "inference": ["moving_coefficients", "normalize"],
-    "training": ["shift", "sums", "merge", "batch_coefficients", "normalize"],
+    "inference": ["moving_coefficients", "normalize", "activate"],
+    "training": ["shift", "sums", "merge", "batch_coefficients", "normalize", "activate"],
     "backward": ["saved_coefficients", "gradient_sums", "parameter_gradients", "input_coefficients", "input_gradient",
                  "activation_gradient", "moving_statistics"],
 }
@@ -64,13 +65,13 @@ def kb(size):
 
 
 def kernel_sizes(folder):
-    """(variant, stage) -> bytes of code and constants, both layouts."""
-    sizes = {}
+    """(variant, stage) -> bytes of code and constants, both layouts; 0 of a stage that the variant has not."""
+    sizes = collections.Counter()
     size = os.environ.get("HALNORM_TOOL_PREFIX", "") + "size"
     for path in sorted((folder / "kernels").glob("halnorm_*.o")):
         stage, variant = re.fullmatch(r"halnorm_(\w+?)(?:_nchw|_nhwc)?_f32__(\w+)", path.stem).groups()
         text = int(run(size, path).splitlines()[1].split()[0])
-        sizes[variant, stage] = sizes.get((variant, stage), 0) + text
+        sizes[variant, stage] += text
     return sizes
 
 
