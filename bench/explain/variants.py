@@ -20,7 +20,8 @@ class Variant:
     schedule: str
     target: str
     features: tuple
-    in_normalize: int  # bits of the activations that normalize contains; the others are activate's
+    in_normalize: int  # bits of the activations that normalize contains
+    in_activate: int  # and activate, if the variant has it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Kernel:
         words = [f"layout={self.layout}"] if self.layout else []
         if self.stage.startswith("normalize"):
             words.append(f"activations={variant.in_normalize}")
+        elif self.stage == "activate":
+            words.append(f"activations={variant.in_activate}")
         return words
 
 
@@ -69,7 +72,7 @@ def choose(entries, name, platform=None):
         refuse(f"VARIANT was '{name}' on {platform}, should be one that Halide compiles: "
                "this one it emits as C++, and its loops are made by the platform's compiler")
     return Variant(name, entry["arch"], platform, entry["schedule"], entry["target"], tuple(entry["features"].split()),
-                   entry["in_normalize"])
+                   entry["in_normalize"], entry["in_activate"])
 
 
 def kernels(stages, layouts, dtypes):
