@@ -575,6 +575,13 @@ struct ElementOf {
     }
 };
 
+// From the inputs that the generators of both passes have.
+template<typename Inputs>
+ElementOf element_of(const Inputs &of, const Halide::Target &target, bool covered_apart) {
+    return {of.form,       of.lower,           of.upper, of.below, of.inverse, of.activations.set(),
+            covered_apart, masks_loads(target)};
+}
+
 template<typename T>
 class ActivationGradientGenerator : public Halide::Generator<ActivationGradientGenerator<T>> {
 public:
@@ -634,14 +641,8 @@ public:
         g.type = Halide::type_of<T>();
         dense_in(g.layout, x);
         dense_in(g.layout, dy);
-        const ElementOf element = {form,
-                                   lower,
-                                   upper,
-                                   below,
-                                   inverse,
-                                   activations.set(),
-                                   covered_forms.apart_in_sums,
-                                   masks_loads(this->get_target())};
+        const ElementOf element =
+            element_of(*this, this->get_target(), covered_forms.apart_in_sums);
         g.forms = element.forms();
         describe_sums(g, this->get_target(), x.dim(0).extent(), x.dim(1).extent(),
                       x.dim(2).extent(), {block_n, chunk_s, chunk_n},
@@ -684,14 +685,8 @@ public:
 
     void generate() {
         const Expr dy_ = dy(g.s, g.c, g.n);
-        const ElementOf element = {form,
-                                   lower,
-                                   upper,
-                                   below,
-                                   inverse,
-                                   activations.set(),
-                                   covered_forms.apart_in_pointwise,
-                                   masks_loads(this->get_target())};
+        const ElementOf element =
+            element_of(*this, this->get_target(), covered_forms.apart_in_pointwise);
         const Element e = element(x(g.s, g.c, g.n), dy_, center(g.c), scale(g.c), offset(g.c));
         const Expr through_statistics = zero_unless(by_batch != 0, e.d * b(g.c) + c(g.c));
         const Expr scaled = element.is(GradientForm::scaled);

@@ -28,10 +28,7 @@ int run(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
 
 int run_normalize(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
                   const Coefficients &coefficients) {
-    return then_activate(plan, tensors.y, slice,
-                         [&](const ActivationScalars &a, const Slice &part) {
-                             return run(plan, tensors, part, coefficients, a);
-                         });
+    return then_activate(plan, tensors, slice, coefficients, run);
 }
 
 }  // namespace halnorm
