@@ -10,7 +10,7 @@ namespace {
 // NCHW. Code of its own for rows of 49 made training 5 to 10 % faster at 8x2048x7x7 and 8x1280x7x7
 // and cost 4 KB (Xeon, family 6 model 167, 2 MB of L2, float32, 2026-11-23, with the loops of that
 // time). For rows of 196: training at 1x1024x14x14 31.9 us, now 29.8, 8x1024x14x14 213, 192,
-// 32x1024x14x14 1877, 1368, also for 4 KB; in gradient_sums 1.04 on average, for 38 KB, left out.
+// 32x1024x14x14 1877, 1368, also for 4 KB; in gradient_sums 1.07 on average, for 38 KB, left out.
 // Two steps of 128 bytes at once in long rows: x86_avx.cpp (Zen 5, float32, 2026-11-27).
 RowTuning rows(const Target &target, Halide::Type type) {
     RowTuning t = {target.natural_vector_size(type), 16, true, {49, 196}};
