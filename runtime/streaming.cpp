@@ -100,21 +100,11 @@ void repeat(const void *values, int64_t count, int64_t times, void *array) {
 // Backward NCHW 1.18 at 6.9 MB, 1.33 at 14, 1.24 at 23, NHWC 1.09, 1.39, 1.07. Inference at 196 MB,
 // 32x256x56x56, is 1.3 (NCHW) and 1.1 times as fast as memcpy. silu and sigmoid, bound by
 // arithmetic in AVX2: 0.89 to 1.08 at 49 MB. In place, where memory is read anyway: 0.30 at 12 MB,
-// 0.87 to 0.95 at 49 and 196 MB. A Zen 5 (AVX-512) that shares 32 MB of L3 likewise, relu,
-// 2026-11-28:
-//
-//   MB                            6.4   9.6    13    19    26    29
-//   inference NCHW               0.89        0.93  1.12  1.48
-//   inference NHWC               0.74        0.72  0.93  2.03
-//   training NCHW                0.77        0.78  0.90  1.56
-//   training NHWC                0.88        0.79  1.03  1.79
-//   backward NCHW                      1.11        1.35        1.56
-//   backward NHWC                      0.96        1.11        1.47
-//
-// A machine that has its cache to itself loses 2 to 3 times below 0.8 of it (another Zen 5), and y
-// is mostly read at some time: the rule waits until little would be found in the cache.
+// 0.87 to 0.95 at 49 and 196 MB. A machine that has its cache to itself loses 2 to 3 times below
+// 0.8 of it (a Zen 5), and y is mostly read at some time: the rule waits until even then nothing
+// would be found in the cache.
 bool streaming_pays(int64_t bytes, int64_t cache) {
-    return bytes > cache / 4 * 3;
+    return bytes > cache / 5 * 4;
 }
 
 void choose_stores(const Operands &operands, Plan *plan) {

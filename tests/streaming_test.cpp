@@ -227,7 +227,7 @@ TEST(LastLevelCache, is_compared_with_the_tensors) {
     EXPECT_FALSE(halnorm::streaming_pays(24 * mb, 32 * mb));
     EXPECT_TRUE(halnorm::streaming_pays(28 * mb, 32 * mb));
     EXPECT_TRUE(halnorm::streaming_pays(2 * mb, 2 * mb));
-    EXPECT_FALSE(halnorm::streaming_pays(190 * mb, 260 * mb));
+    EXPECT_FALSE(halnorm::streaming_pays(200 * mb, 260 * mb));
 }
 
 TEST(LastLevelCache, is_shared_in_virtual_machines) {

@@ -67,7 +67,7 @@ FAULTS = [
           "sums.sum2 = workspace.take<double>(count * sizeof(double));",
           "sums.sum2 = workspace.take<double>(count * sizeof(float));", FORWARD),
     Fault("streaming_from_the_whole_cache_on", "runtime/streaming.cpp",
-          "return bytes > cache / 4 * 3;", "return bytes > cache;", STREAMING),
+          "return bytes > cache / 5 * 4;", "return bytes > cache;", STREAMING),
     Fault("streaming_to_half_a_line", "runtime/streaming.cpp",
           "reinterpret_cast<uintptr_t>(data) % cache_line != 0", "reinterpret_cast<uintptr_t>(data) % 32 != 0",
           STREAMING),

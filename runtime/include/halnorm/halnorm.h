@@ -149,7 +149,7 @@ typedef enum halnorm_variance_estimator HALNORM_ENUM_OF_INT {
  * multiple of 16 float32, 8 float64) and y is no other tensor of the call; otherwise, and on all
  * other machines, stores are ordinary. */
 typedef enum halnorm_stores HALNORM_ENUM_OF_INT {
-    HALNORM_STORES_AUTOMATIC = 0, /* streaming where the tensors of the call exceed 3/4 of the
+    HALNORM_STORES_AUTOMATIC = 0, /* streaming where the tensors of the call exceed 0.8 of the
                                      last-level cache; of a virtual machine's, 32 MB count */
     HALNORM_STORES_ORDINARY,      /* for a consumer that reads y next, before it is evicted */
     HALNORM_STORES_STREAMING      /* wherever that is possible */
