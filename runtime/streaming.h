@@ -26,13 +26,15 @@ constexpr int64_t flat_bytes = 8192;
 // array[i * s, (i + 1) * s) = values[i], for `channels` values of `plan`'s type.
 void repeat_along_rows(const Plan &plan, const void *values, int64_t channels, void *array);
 
-// The table that a piece of the result takes its kernel from.
+// The table that a piece of the result takes its kernel from. Whatever the layouts of a build, a
+// variant that has such kernels has NHWC's.
 template<typename Row>
 const Row *result_table(const Plan &plan, bool streaming, const Row *ordinary, const Row *past) {
     if (!built::streaming)
         return ordinary;
     const Row &row = past[plan.variant];
-    return streaming && (row.f32[0] != nullptr || row.f64[0] != nullptr) ? past : ordinary;
+    const bool has = row.f32[kernel_nhwc] != nullptr || row.f64[kernel_nhwc] != nullptr;
+    return streaming && has ? past : ordinary;
 }
 
 // The pieces of a flat result, until one fails, and then what remains: for_each_piece's other half.

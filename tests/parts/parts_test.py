@@ -8,6 +8,7 @@ CMAKE_COMMAND, CMAKE_MAKE_PROGRAM, CC, CXX and, where its programs do not run he
 import os
 import pathlib
 import re
+import subprocess
 import sys
 import unittest
 
@@ -21,10 +22,10 @@ INCLUDE = ROOT / "runtime/include"
 PIPELINES = {"INFERENCE": ("inference",), "GRADIENTS": ("training", "backward")}
 
 
-def build(name, variant, messages=True, **parts):
+def build(name, variant, messages=True, streaming=False, **parts):
     folder = SCRATCH / name
     configure(ROOT, folder, "-DCMAKE_BUILD_TYPE=MinSizeRel", "-DHALNORM_THREADS=OFF", "-DHALNORM_STATE=OFF", "-DHALNORM_GPU=OFF",
-              "-DHALNORM_STREAMING=OFF", f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}",
+              f"-DHALNORM_STREAMING={streaming}", f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}",
               f"-DHALNORM_VARIANTS={variant}", f"-DHALNORM_MESSAGES={messages}", *(f"-DHALNORM_{part}={';'.join(values)}" for part, values in parts.items()))
     run(CMAKE, "--build", folder, "--target", "halnorm", "--parallel",
         os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(len(os.sched_getaffinity(0)))))
@@ -60,6 +61,30 @@ class Parts(unittest.TestCase):
 
     def test_curved_activations(self):
         self.check("curved", ["elu", "tanh"], ["float64"], ["NHWC"], ["inference", "training", "backward"])
+
+    def test_streaming_stores_in_either_layout(self):
+        variant = "x86_avx2"
+        if not (pathlib.Path(os.environ["HALNORM_GENERATORS"]) / "streaming_stores").exists():
+            self.skipTest("no variant of this platform has streaming stores")
+        for layout, ran in {"NCHW": "own flat\n", "NHWC": "own\n"}.items():
+            with self.subTest(layout):
+                folder = build(f"streaming-{layout}", variant, streaming=True, ACTIVATIONS=["relu"], DTYPES=["float32"],
+                               LAYOUTS=[layout], PIPELINES=["inference"])
+                kernels = {name: f"halnorm_normalize_streaming_{of.lower()}_f32__{variant}"
+                           for name, of in {"OWN": layout, "FLAT": "NHWC"}.items()}
+                there = set(re.findall(r" T (halnorm_normalize_streaming_\w+__\w+?)$", run("nm", folder / "libhalnorm.a"), re.M))
+                self.assertLessEqual(set(kernels.values()), there)
+                wrapped = sorted(set(kernels.values()))
+                program = folder / "streams"
+                run(os.environ["CC"], "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", f"-DWITH_NCHW={int(layout == 'NCHW')}",
+                    f'-DVARIANT="{variant}"', *(f"-D{part}_{name}={part}_{kernel}" for name, kernel in kernels.items()
+                                                for part in ("__real", "__wrap")),
+                    f"-I{INCLUDE}", HERE / "streams.c", folder / "libhalnorm.a", "-lm",
+                    *(f"-Wl,--wrap={kernel}" for kernel in wrapped), "-o", program)
+                done = subprocess.run([*EMULATOR, program], stdout=subprocess.PIPE, text=True)
+                if done.returncode == 77:
+                    self.skipTest(f"this machine does not run {variant}")
+                self.assertEqual((0, ran), (done.returncode, done.stdout))
 
     def test_names_that_are_not_there(self):
         for option, said in {

@@ -1,0 +1,69 @@
+/* Streaming stores in a library with one layout: asked for, they are taken, and give the bits of ordinary ones. LAYOUT is
+ * HALNORM_NCHW or HALNORM_NHWC, VARIANT a name, and the linker's --wrap leads each streaming kernel of normalize past a
+ * count: in NCHW rows of whole cache lines take the layout's own, shorter ones that of NHWC. */
+#include <halnorm/halnorm.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WRAP(LAYOUT_NAME)                                                                                       \
+    static int calls_##LAYOUT_NAME;                                                                             \
+    int __real_##LAYOUT_NAME(void *, void *, void *, void *, int, float, float, float, void *);                 \
+    int __wrap_##LAYOUT_NAME(void *x, void *center, void *scale, void *offset, int form, float lower,           \
+                             float upper, float alpha, void *y);                                                \
+    int __wrap_##LAYOUT_NAME(void *x, void *center, void *scale, void *offset, int form, float lower,           \
+                             float upper, float alpha, void *y) {                                               \
+        calls_##LAYOUT_NAME++;                                                                                  \
+        return __real_##LAYOUT_NAME(x, center, scale, offset, form, lower, upper, alpha, y);                    \
+    }
+WRAP(OWN)
+#if WITH_NCHW
+WRAP(FLAT)
+#endif
+
+enum { N = 9, C = 32, LONGEST = 64, ALL = N * C * LONGEST };
+
+static float x[ALL] __attribute__((aligned(64))), y[2][ALL] __attribute__((aligned(64)));
+static float mean[C], variance[C];
+static unsigned char workspace[1 << 16] __attribute__((aligned(HALNORM_WORKSPACE_ALIGNMENT)));
+
+static int run(int64_t s, halnorm_stores stores, float *to) {
+    const int64_t nchw[3] = {N, C, s}, nhwc[3] = {N, s, C};
+    const int64_t *shape = WITH_NCHW ? nchw : nhwc;
+    halnorm_config config = halnorm_default_config(C);
+    config.layout = WITH_NCHW ? HALNORM_NCHW : HALNORM_NHWC;
+    config.variant = VARIANT;
+    config.stores = stores;
+    const halnorm_tensor in = halnorm_dense_tensor(x, HALNORM_FLOAT32, 3, shape),
+                         out = halnorm_dense_tensor(to, HALNORM_FLOAT32, 3, shape);
+    return halnorm_forward_inference(&config, &in, NULL, NULL, mean, variance, &out, workspace, sizeof workspace);
+}
+
+int main(void) {
+    for (int i = 0; i < ALL; i++)
+        x[i] = (float)(i % 1009) - 500;
+    for (int c = 0; c < C; c++) {
+        mean[c] = (float)c;
+        variance[c] = 1 + (float)c;
+    }
+    const int64_t rows[] = {LONGEST, 49};
+    for (int k = 0; k < 2; k++) {
+        memset(y, 0, sizeof y);
+        const halnorm_status status = run(rows[k], HALNORM_STORES_ORDINARY, y[0]);
+        if (status == HALNORM_ERROR_VARIANT_UNSUPPORTED)
+            return 77;
+        if (status != HALNORM_OK || run(rows[k], HALNORM_STORES_STREAMING, y[1]) != HALNORM_OK) {
+            printf("%s\n", halnorm_last_error());
+            return 1;
+        }
+        if (memcmp(y[0], y[1], sizeof *y) != 0) {
+            printf("rows of %d: other bits than by ordinary stores\n", (int)rows[k]);
+            return 1;
+        }
+    }
+#if WITH_NCHW
+    printf("%s %s\n", calls_OWN > 0 ? "own" : "not own", calls_FLAT > 0 ? "flat" : "not flat");
+#else
+    printf("%s\n", calls_OWN > 0 ? "own" : "not own");
+#endif
+    return 0;
+}
