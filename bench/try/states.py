@@ -12,8 +12,8 @@ ROOT = HERE.parents[1]
 
 # What a side is built of: these parts of a state, and the tree's own half of the driver.
 PARTS = ("CMakeLists.txt", "cmake", "generators", "runtime", "schedules")
-DRIVER = ("CMakeLists.txt", "exports.map", "prepared.h", "side.h", "side_inference.cpp", "side_training.cpp",
-          "side_backward.cpp")
+DRIVER = ("CMakeLists.txt", "build.py", "exports.map", "prepared.h", "side.h", "side_inference.cpp",
+          "side_training.cpp", "side_backward.cpp")
 
 
 class State:

@@ -10,6 +10,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench/try"))
 import arguments  # noqa: E402
+import build  # noqa: E402
 
 
 def run_try(*words):
@@ -87,6 +88,13 @@ class Arguments(unittest.TestCase):
         shapes = ["64x10", "8x1x4x4", "8x3x4x4"]
         self.assertEqual(arguments.shapes_of_layout(shapes, "nchw"), ["8x1x4x4", "8x3x4x4"])
         self.assertEqual(arguments.shapes_of_layout(shapes, "nhwc"), ["64x10", "8x3x4x4"])
+
+    def test_a_side_has_what_its_layout_runs(self):
+        kernels = ["sums_nchw", "sums_nhwc", "merge", "normalize_streaming_nchw", "normalize_streaming_nhwc"]
+        runs = {layout: [name for name in kernels if build.runs_in(layout, f"halnorm_{name}_f32__x86_avx2")]
+                for layout in ("nchw", "nhwc")}
+        self.assertEqual(runs, {"nchw": ["sums_nchw", "merge", "normalize_streaming_nchw", "normalize_streaming_nhwc"],
+                                "nhwc": ["sums_nhwc", "merge", "normalize_streaming_nhwc"]})
 
     def test_the_listed_shapes_are_shapes(self):
         for shape in arguments.SHORT + arguments.ALL:
