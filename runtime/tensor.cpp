@@ -305,11 +305,6 @@ uintptr_t address_of(const Range &range) {
     return reinterpret_cast<uintptr_t>(range.data);
 }
 
-struct Extent {
-    uintptr_t begin, end;
-    int index;
-};
-
 // Of two arguments that overlap.
 [[gnu::noinline]] halnorm_status check_in_place(const Range *ranges, int input, int output,
                                                 const InPlace *pairs, int pair_count) {
@@ -330,17 +325,16 @@ struct Extent {
 
 }  // namespace
 
-Range range_of(const char *name, const halnorm_tensor *tensor, bool output) {
+size_t bytes_of(const halnorm_tensor *tensor) {
     if (tensor == nullptr || is_empty(*tensor))
-        return {name, nullptr, 0, 1, output};
+        return 0;
     const halnorm_tensor &t = *tensor;
-    const size_t element = size_of(t.dtype);
     int64_t last = 0;
     for (int i = 0; i < t.rank; i++) {
         if (t.shape[i] > 1)
             last += (t.shape[i] - 1) * t.strides[i];
     }
-    return {name, t.data, (static_cast<size_t>(last) + 1) * element, element, output};
+    return (static_cast<size_t>(last) + 1) * size_of(t.dtype);
 }
 
 halnorm_status check_ranges(const Range *ranges, int count, const InPlace *pairs, int pair_count) {
@@ -352,22 +346,18 @@ halnorm_status check_ranges(const Range *ranges, int count, const InPlace *pairs
                    << " bytes";
         }
     }
-    // Each argument against the outputs before it, and an output against all before it.
-    Extent given[max_ranges], outputs[max_ranges];
-    Extent *given_end = given, *outputs_end = outputs;
     for (int i = 0; i < count; i++) {
-        const Range &r = ranges[i];
-        if (r.data == nullptr)
+        const Range &output = ranges[i];
+        if (!output.output || output.data == nullptr)
             continue;
-        const Extent a = {address_of(r), address_of(r) + r.bytes, i};
-        const Extent *const end = r.output ? given_end : outputs_end;
-        for (const Extent *b = r.output ? given : outputs; b != end; b++) {
-            if (a.begin < b->end && b->begin < a.end)
-                HALNORM_TRY(check_in_place(ranges, b->index, i, pairs, pair_count));
+        const uintptr_t begin = address_of(output), end = begin + output.bytes;
+        for (int k = 0; k < count; k++) {
+            const Range &other = ranges[k];
+            const bool overlap = begin < address_of(other) + other.bytes && address_of(other) < end;
+            if (overlap && k != i && other.data != nullptr)
+                HALNORM_TRY(
+                    check_in_place(ranges, i < k ? i : k, i < k ? k : i, pairs, pair_count));
         }
-        *given_end++ = a;
-        if (r.output)
-            *outputs_end++ = a;
     }
     return HALNORM_OK;
 }
