@@ -1,7 +1,5 @@
 #include "cpu_features.h"
 
-#include <string.h>
-
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #elif defined(__linux__) && defined(__arm__)
@@ -16,8 +14,8 @@ namespace {
 // Without OSXSAVE, XCR0 reads as 0.
 [[maybe_unused]] constexpr uint64_t ymm_state = 0x6, zmm_state = 0xe6;
 
-// Leaf 7 EBX: BMI1 3, AVX2 5, BMI2 8, AVX512F 16, DQ 17, CD 28, BW 30, VL 31. Code for avx2 may hold
-// BMI too, which all such machines have, but a virtual one may hide.
+// Leaf 7 EBX: BMI1 3, AVX2 5, BMI2 8, AVX512F 16, DQ 17, CD 28, BW 30, VL 31. Code for avx2 may
+// hold BMI too, which all such machines have, but a virtual one may hide.
 [[maybe_unused]] constexpr uint32_t avx2_bmi = 1u << 5 | 1u << 3 | 1u << 8;
 [[maybe_unused]] constexpr uint32_t avx512_f_cd = 1u << 16 | 1u << 28;
 [[maybe_unused]] constexpr uint32_t avx512_skylake = avx512_f_cd | 1u << 17 | 1u << 30 | 1u << 31;
@@ -47,6 +45,15 @@ constexpr Feature known[] = {
 #endif
 };
 
+// (In a small program each function of libc costs some 75 bytes of tables.)
+bool begins_with_word(const char *text, const char *word) {
+    for (; *word != '\0'; text++, word++) {
+        if (*text != *word)
+            return false;
+    }
+    return *text == ' ' || *text == '\0';
+}
+
 }  // namespace
 
 CpuWords read_cpu_words() {
@@ -74,24 +81,25 @@ CpuWords read_cpu_words() {
 
 const char *missing_cpu_feature(const CpuWords &words, const char *features) {
     while (*features != '\0') {
-        const size_t size = strcspn(features, " ");
+        if (*features == ' ') {
+            features++;
+            continue;
+        }
         const Feature *found = nullptr;
         for (const Feature &f : known) {
-            if (strlen(f.name) == size && memcmp(f.name, features, size) == 0)
+            if (begins_with_word(features, f.name))
                 found = &f;
         }
-        if (size > 0) {
-            if (found == nullptr)
-                return "needs a feature that this build cannot detect";
-            const bool present = (words.leaf1_ecx & found->leaf1_ecx) == found->leaf1_ecx &&
-                                 (words.leaf7_ebx & found->leaf7_ebx) == found->leaf7_ebx &&
-                                 (words.xcr0 & found->xcr0) == found->xcr0 &&
-                                 (words.hwcap & found->hwcap) == found->hwcap;
-            if (!present)
-                return found->missing;
-        }
-        features += size;
-        features += strspn(features, " ");
+        if (found == nullptr)
+            return "needs a feature that this build cannot detect";
+        const bool present = (words.leaf1_ecx & found->leaf1_ecx) == found->leaf1_ecx &&
+                             (words.leaf7_ebx & found->leaf7_ebx) == found->leaf7_ebx &&
+                             (words.xcr0 & found->xcr0) == found->xcr0 &&
+                             (words.hwcap & found->hwcap) == found->hwcap;
+        if (!present)
+            return found->missing;
+        while (*features != '\0' && *features != ' ')
+            features++;
     }
     return nullptr;
 }

@@ -28,7 +28,7 @@ FAULTS = [
           "if (entry.begin != expected) {", "if (entry.begin < expected) {", "^(state|program.damaged_files)$"),
     # --- runtime: what this machine can run ---
     Fault("no_XCR0_check", "runtime/cpu_features.cpp",
-          "                                 (words.xcr0 & found->xcr0) == found->xcr0 &&\n", "", ERRORS),
+          "                             (words.xcr0 & found->xcr0) == found->xcr0 &&\n", "", ERRORS),
     Fault("zmm_without_upper_registers", "runtime/cpu_features.cpp",
           "zmm_state = 0xe6", "zmm_state = 0x66", ERRORS),
     Fault("avx2_without_BMI", "runtime/cpu_features.cpp",
@@ -38,7 +38,7 @@ FAULTS = [
           "    for (int32_t i = variant_count - 1; i >= 0; i--) {\n        if (!variants[i].experimental", ERRORS),
     # --- runtime: what a caller may hand over ---
     Fault("overlap_from_below_is_allowed", "runtime/tensor.cpp",
-          "if (a.begin < b->end && b->begin < a.end)", "if (a.begin < b->end && b->begin <= a.begin)", ERRORS),
+          "other.bytes && address_of(other) < end;", "other.bytes && address_of(other) <= begin;", ERRORS),
     Fault("in_place_with_other_strides", "runtime/tensor.cpp",
           "pair->allowed && a.data == b.data", "a.data == b.data", ERRORS),
     Fault("strides_that_overlap_by_one", "runtime/tensor.cpp",
