@@ -42,6 +42,9 @@ class Parts(unittest.TestCase):
         run(os.environ["CC"], "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", *(f"-D{key}={value}" for key, value in has.items()),
             f"-I{INCLUDE}", HERE / "parts.c", folder / "libhalnorm.a", "-lm", "-o", folder / "program")
         self.assertEqual("generic\n", run(*EMULATOR, folder / "program"))
+        # All members, as Xcode's -force_load takes them: none asks for what has been left out.
+        run(os.environ["CC"], "-shared", "-Wl,-z,defs", "-Wl,--whole-archive", folder / "libhalnorm.a", "-Wl,--no-whole-archive", "-lm",
+            "-o", folder / "libwhole.so")
         names = run("nm", folder / "libhalnorm.a")
         kernels = set(re.findall(r" T halnorm_(\w+?)(?:_(nchw|nhwc))?_f(32|64)__generic$", names, re.M))
         self.assertEqual({dtype[-2:] for dtype in dtypes}, {kernel[2] for kernel in kernels})
