@@ -85,9 +85,9 @@ class Arguments(unittest.TestCase):
         self.assertEqual(list(arguments.ACTIVATIONS), names)
 
     def test_a_tensor_that_is_the_same_in_both_layouts_has_one_row(self):
-        shapes = ["64x10", "8x1x4x4", "8x3x4x4"]
-        self.assertEqual(arguments.shapes_of_layout(shapes, "nchw"), ["8x1x4x4", "8x3x4x4"])
-        self.assertEqual(arguments.shapes_of_layout(shapes, "nhwc"), ["64x10", "8x3x4x4"])
+        shapes = ["64x10", "8x1x4x4", "8x3x4x4", "1x10", "5x1", "1x1"]
+        self.assertEqual(arguments.shapes_of_layout(shapes, "nchw"), ["8x1x4x4", "8x3x4x4", "5x1"])
+        self.assertEqual(arguments.shapes_of_layout(shapes, "nhwc"), ["64x10", "8x3x4x4", "1x10", "1x1"])
 
     def test_a_side_has_what_its_layout_runs(self):
         kernels = ["sums_nchw", "sums_nhwc", "merge", "normalize_streaming_nchw", "normalize_streaming_nhwc"]
