@@ -57,7 +57,7 @@ class Schedules(unittest.TestCase):
             shutil.copytree(ROOT / name, SOURCE / name)
         for name in ("CMakeLists.txt", "LICENSE"):
             shutil.copy(ROOT / name, SOURCE / name)
-        run(CMAKE, "-S", SOURCE, "-B", BUILD, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
+        run(CMAKE, "-S", SOURCE, "-B", BUILD, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DHALNORM_STATE=OFF",
             f"-DCMAKE_MAKE_PROGRAM={os.environ['CMAKE_MAKE_PROGRAM']}", f"-DCMAKE_C_COMPILER={os.environ['CC']}",
             f"-DCMAKE_CXX_COMPILER={os.environ['CXX']}", f"-DHalide_DIR={os.environ['Halide_DIR']}")
         build("everything from nothing")

@@ -15,6 +15,10 @@ SCRATCH = pathlib.Path(os.environ["HALNORM_SCRATCH"])
 VENV = ROOT / "build/venv"
 ROW = re.compile(r"^(\S+) +[\d.]+ [um]s +[\d.]+ [um]s +[\d.]+ +[\d.]+ - [\d.]+ +\d+ %  (faster|same|slower)$", re.M)
 ONE = ["--pipeline", "inference", "--layout", "nchw", "--shapes", "1x16x32x32", "--seconds", "0.1"]
+# File, what is there, what the edit makes of it.
+COMMENT = ("schedules/generic.cpp", "const auto tail", "// edited\nconst auto tail")
+WRONG = ("generators/batch_norm.cpp", "- center(g.c)) * scale(g.c) + offset(g.c);", "- center(g.c)) * scale(g.c) - offset(g.c);")
+BROKEN = ("schedules/generic.cpp", "vectorize(g.merged, g.c,", "vectorize(g.merged, g.nothing,")
 
 
 def git(*words):
@@ -36,9 +40,13 @@ def run_try(*words):
 
 def edit(name, old, new):
     path = SCRATCH / name
-    text = path.read_text()
-    assert old in text, (name, old)
-    path.write_text(text.replace(old, new))
+    path.write_text(path.read_text().replace(old, new))
+
+
+class Texts(unittest.TestCase):
+    def test_there_is_what_is_edited(self):
+        for name, old, _ in (COMMENT, WRONG, BROKEN):
+            self.assertIn(old, (ROOT / name).read_text(), name)
 
 
 @unittest.skipUnless((VENV / "stamp").exists(), "./run has not set up build/venv")
@@ -80,7 +88,7 @@ class Edits(unittest.TestCase):
         self.assertNotIn("checking", said)
 
     def test_3_an_edit_is_compared_with_what_was_committed(self):
-        edit("schedules/generic.cpp", "const auto tail", "// edited\nconst auto tail")
+        edit(*COMMENT)
         said = self.passes("generic", *ONE)
         self.assertIn("changed: schedules/generic.cpp\n", said)
         self.assertIn("checking against the reference", said)
@@ -88,15 +96,14 @@ class Edits(unittest.TestCase):
         self.assertFalse((SCRATCH / "build/try/head").exists(), "HEAD was built again, though its kernels were kept")
 
     def test_4_wrong_results_are_not_timed(self):
-        edit("generators/batch_norm.cpp", "* scale(g.c) + offset(g.c);\n        g.y(g.s, g.c, g.n) = activate(form, v,",
-             "* scale(g.c) - offset(g.c);\n        g.y(g.s, g.c, g.n) = activate(form, v,")
+        edit(*WRONG)
         said = self.fails("generic", *ONE)
         self.assertIn("wrong results", said)
         self.assertRegex(said, r"inference generic nchw f32 rank \d .*\n +y\[\d+\] is .*, should be .*, off by ")
         git("checkout", "--quiet", "generators")
 
     def test_5_what_does_not_compile_is_shown(self):
-        edit("schedules/generic.cpp", "vectorize(g.merged, g.c,", "vectorize(g.merged, g.nothing,")
+        edit(*BROKEN)
         said = self.fails("generic", *ONE)
         self.assertIn("has no member named 'nothing'", said.replace("\u2018", "'").replace("\u2019", "'"))
         self.assertNotIn("-isystem", said)  # the compiler's command
