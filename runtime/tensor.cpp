@@ -325,10 +325,9 @@ uintptr_t address_of(const Range &range) {
 
 }  // namespace
 
-size_t bytes_of(const halnorm_tensor *tensor) {
-    if (tensor == nullptr || is_empty(*tensor))
+size_t bytes_of(const halnorm_tensor &t) {
+    if (is_empty(t))
         return 0;
-    const halnorm_tensor &t = *tensor;
     int64_t last = 0;
     for (int i = 0; i < t.rank; i++) {
         if (t.shape[i] > 1)

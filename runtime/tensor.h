@@ -54,13 +54,13 @@ struct Range {
     bool output;
 };
 
-// From the first element to behind the last; 0 where there is none, or tensor is NULL.
-size_t bytes_of(const halnorm_tensor *tensor);
+// From the first element to behind the last; 0 where there is none.
+size_t bytes_of(const halnorm_tensor &tensor);
 
 // tensor may be NULL: not given. (Inline, so that a Range is made where it lies: reading one that
 // was just written in parts costs a stall each time, 10 ns of inference altogether.)
 inline Range range_of(const char *name, const halnorm_tensor *tensor, bool output) {
-    const size_t bytes = bytes_of(tensor);
+    const size_t bytes = tensor != nullptr ? bytes_of(*tensor) : 0;
     if (bytes == 0)
         return {name, nullptr, 0, 1, output};
     return {name, tensor->data, bytes, size_of(tensor->dtype), output};
