@@ -122,7 +122,7 @@ int64_t usable_cache(int64_t bytes, bool virtual_machine) {
     return virtual_machine && bytes > most ? most : bytes;
 }
 
-int64_t read_last_level_cache() {
+LastLevelCache read_last_level_cache() {
     int64_t largest = 0;
     bool virtual_machine = false;
 #if defined(__x86_64__) || defined(__i386__)
@@ -140,7 +140,7 @@ int64_t read_last_level_cache() {
     unsigned a = 0, b = 0, c = 0, d = 0;
     virtual_machine = __get_cpuid(1, &a, &b, &c, &d) && (c & hypervisor) != 0;
 #endif
-    return largest > 0 ? usable_cache(largest, virtual_machine) : 32 << 20;
+    return {largest > 0 ? usable_cache(largest, virtual_machine) : 32 << 20, virtual_machine};
 }
 
 }  // namespace halnorm

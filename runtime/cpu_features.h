@@ -24,8 +24,8 @@ const char *missing_cpu_feature(const CpuWords &words, const char *features);
 struct CacheWords {
     uint32_t eax, ebx, ecx;
 };
-// Bytes of that cache; 0 where it is none, holds instructions only, or has 2^63 and more, as words of
-// a strange virtual machine may have it.
+// Bytes of that cache; 0 where it is none, holds instructions only, or has 2^63 and more, as words
+// of a strange virtual machine may have it.
 int64_t cache_bytes(const CacheWords &words);
 
 // What of a last-level cache is there for one process. A virtual machine is told the size of all of
@@ -33,7 +33,11 @@ int64_t cache_bytes(const CacheWords &words);
 // all tensors together (runtime/streaming.cpp).
 int64_t usable_cache(int64_t bytes, bool virtual_machine);
 
-// Bytes of this machine's largest cache, as far as usable; 32 MB where the machine does not say.
-int64_t read_last_level_cache();
+// This machine's largest cache, as far as usable; 32 MB where the machine does not say.
+struct LastLevelCache {
+    int64_t bytes;
+    bool shared;  // with other virtual machines
+};
+LastLevelCache read_last_level_cache();
 
 }  // namespace halnorm

@@ -7,18 +7,19 @@
 #pragma once
 
 #include "buffers.h"
+#include "cpu_features.h"
 
 namespace halnorm {
 
 // plan->stores, for a processor's plan whose tensors have been folded, until when it is ordinary.
 void choose_stores(const Operands &operands, Plan *plan);
 
-// The rule for HALNORM_STORES_AUTOMATIC: `bytes` of tensors in a machine whose last-level cache has
-// `cache` bytes.
-bool streaming_pays(int64_t bytes, int64_t cache);
+// The rule for HALNORM_STORES_AUTOMATIC: of more than so many bytes of tensors results are stored
+// past the cache. `reduces`: the call sums over its tensors too.
+int64_t streaming_from(const LastLevelCache &cache, bool reduces);
 
 // Bytes of an array of coefficients of a piece: all of them, six in the backward pass, lie on the
-// stack, and mostly in L1. Against ordinary stores with 4, 8 and 16 KB (as in streaming_pays):
+// stack, and mostly in L1. Against ordinary stores with 4, 8 and 16 KB (as in streaming_from):
 // 32x1024x14x14 inference 0.95, 1.15, 0.99, training 1.35, 1.35, 1.22, backward 1.25, 1.32, 1.27;
 // 32x2048x7x7 with 4 and 8 KB inference 0.87, 1.06, training 1.48, 1.61, backward 1.08, 1.03.
 constexpr int64_t flat_bytes = 8192;

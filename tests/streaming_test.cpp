@@ -224,10 +224,18 @@ TEST_F(StreamingRule, does_what_the_caller_says) {
 
 TEST(LastLevelCache, is_compared_with_the_tensors) {
     constexpr int64_t mb = 1 << 20;
-    EXPECT_FALSE(halnorm::streaming_pays(24 * mb, 32 * mb));
-    EXPECT_TRUE(halnorm::streaming_pays(28 * mb, 32 * mb));
-    EXPECT_TRUE(halnorm::streaming_pays(2 * mb, 2 * mb));
-    EXPECT_FALSE(halnorm::streaming_pays(200 * mb, 260 * mb));
+    const auto streams = [](int64_t bytes, int64_t cache, bool shared, bool reduces) {
+        return bytes > halnorm::streaming_from({cache, shared}, reduces);
+    };
+    for (bool shared : {false, true}) {
+        for (bool reduces : {false, true}) {
+            EXPECT_EQ(streams(24 * mb, 32 * mb, shared, reduces), shared && reduces);
+            EXPECT_TRUE(streams(28 * mb, 32 * mb, shared, reduces));
+            EXPECT_FALSE(streams(16 * mb, 32 * mb, shared, reduces));
+            EXPECT_TRUE(streams(2 * mb, 2 * mb, shared, reduces));
+        }
+    }
+    EXPECT_FALSE(streams(200 * mb, 260 * mb, false, true));
 }
 
 TEST(LastLevelCache, is_shared_in_virtual_machines) {
@@ -249,7 +257,7 @@ TEST(LastLevelCache, is_what_the_processor_says) {
     // What no processor says, but a virtual one might.
     EXPECT_EQ(halnorm::cache_bytes({3, 0xffffffff, 0xffffffff}), 0) << "2^64 bytes";
     EXPECT_EQ(halnorm::cache_bytes({3, 0xffffffff, 0x3fffffff}), int64_t{1} << 62);
-    EXPECT_GE(halnorm::read_last_level_cache(), 128 << 10);
+    EXPECT_GE(halnorm::read_last_level_cache().bytes, 128 << 10);
 }
 
 }  // namespace
