@@ -13,17 +13,17 @@ constexpr int64_t flat_rows = 8;
 // Below this no machine's tensors exceed the cache, and its size need not be known.
 constexpr int64_t smallest_cache = 1 << 20;
 
-// By `reduces`. Asked for once: CPUID traps in a virtual machine. Threads that come at the same
-// time find the same.
-std::atomic<int64_t> known[2] = {};
+// Asked for once: CPUID traps in a virtual machine. Threads that come at the same time find the
+// same. Negative where the cache is shared.
+std::atomic<int64_t> known_cache{0};
 
-int64_t known_threshold(bool reduces) {
-    int64_t bytes = known[reduces].load(std::memory_order_relaxed);
-    if (bytes == 0) {
-        bytes = streaming_from(read_last_level_cache(), reduces);
-        known[reduces].store(bytes, std::memory_order_relaxed);
-    }
-    return bytes;
+LastLevelCache last_level_cache() {
+    const int64_t known = known_cache.load(std::memory_order_relaxed);
+    if (known != 0)
+        return {known < 0 ? -known : known, known < 0};
+    const LastLevelCache cache = read_last_level_cache();
+    known_cache.store(cache.shared ? -cache.bytes : cache.bytes, std::memory_order_relaxed);
+    return cache;
 }
 
 // by_row or flat, if the result can be stored so: its rows are whole cache lines, and it is no
@@ -102,19 +102,26 @@ void repeat(const void *values, int64_t count, int64_t times, void *array) {
 // 0.8 of it (a Zen 5), and y is mostly read at some time: the rule waits until even then nothing
 // would be found in the cache.
 //
-// Of a cache that virtual machines share less is there, and a call that reduces is longer, so that
-// it gains more than who reads its result next loses. A Zen 5 with AVX-512 and 32 MB so shared,
-// 2026-11-28, relu, x between 4.8 and 13 MB, the call alone and with its result read next:
+// Of a cache that virtual machines share less is there. A call that reduces is longer, so that it
+// gains more than who reads its result next loses; flat results cost more to store. A Zen 5 with
+// AVX-512 and 32 MB so shared, 2026-11-28, relu, x between 4.8 and 13 MB, the call alone and with
+// its result read next:
 //
-//   MB               14           19           22           24           26
-//   training NCHW                 1.31, 0.92   1.59, 1.49                1.94, 1.29
-//   training NHWC                 1.19, 1.07   2.03, 1.20                1.73, 1.42
-//   backward NCHW    1.17, 0.87   1.34, 1.02   1.41, 1.00   1.64, 1.26
-//   backward NHWC    1.07, 0.90   1.35, 0.98   1.39, 1.18   1.47, 1.26
-//   inference NCHW                1.04, 0.64                             1.20, 0.78
-//   inference NHWC                1.06, 0.77                             1.60, 1.13
-int64_t streaming_from(const LastLevelCache &cache, bool reduces) {
-    return cache.bytes / 20 * (cache.shared && reduces ? 11 : 16);
+//   MB                          14           19           22           24           26
+//   training NCHW, flat                      1.31, 0.92   1.59, 1.49                1.94, 1.29
+//   training NHWC                            1.19, 1.07   2.03, 1.20                1.73, 1.42
+//   backward NCHW               1.17, 0.87   1.34, 1.02   1.41, 1.00   1.64, 1.26
+//   backward NHWC               1.07, 0.90   1.35, 0.98   1.39, 1.18   1.47, 1.26
+//   inference NCHW, flat                     1.04, 0.64   1.14, 0.81   1.22, 0.87   1.20, 0.78
+//   inference NCHW, by row                                1.57, 0.98                2.03, 1.08
+//   inference NHWC                           1.06, 0.77   1.42, 1.05   1.59, 1.08   1.60, 1.13
+int64_t streaming_from(const LastLevelCache &cache, Stores stores, bool reduces) {
+    int64_t twentieths = 16;
+    if (cache.shared && reduces)
+        twentieths = 11;
+    else if (cache.shared && stores == Stores::by_row)
+        twentieths = 14;
+    return cache.bytes / 20 * twentieths;
 }
 
 void choose_stores(const Operands &operands, Plan *plan) {
@@ -125,8 +132,11 @@ void choose_stores(const Operands &operands, Plan *plan) {
     if (wanted == HALNORM_STORES_AUTOMATIC && bytes < smallest_cache)
         return;
     const Stores possible = possible_stores(*plan, operands, &plan->flat_channels);
-    if (possible != Stores::ordinary &&
-        (wanted == HALNORM_STORES_STREAMING || bytes > known_threshold(operands.cut != nullptr)))
+    if (possible == Stores::ordinary)
+        return;
+    const bool reduces = operands.cut != nullptr;
+    if (wanted == HALNORM_STORES_STREAMING ||
+        bytes > streaming_from(last_level_cache(), possible, reduces))
         plan->stores = possible;
 }
 

@@ -15,8 +15,8 @@ namespace halnorm {
 void choose_stores(const Operands &operands, Plan *plan);
 
 // The rule for HALNORM_STORES_AUTOMATIC: of more than so many bytes of tensors results are stored
-// past the cache. `reduces`: the call sums over its tensors too.
-int64_t streaming_from(const LastLevelCache &cache, bool reduces);
+// past the cache, by row or flat. `reduces`: the call sums over its tensors too.
+int64_t streaming_from(const LastLevelCache &cache, Stores stores, bool reduces);
 
 // Bytes of an array of coefficients of a piece: all of them, six in the backward pass, lie on the
 // stack, and mostly in L1. Against ordinary stores with 4, 8 and 16 KB (as in streaming_from):

@@ -224,18 +224,23 @@ TEST_F(StreamingRule, does_what_the_caller_says) {
 
 TEST(LastLevelCache, is_compared_with_the_tensors) {
     constexpr int64_t mb = 1 << 20;
-    const auto streams = [](int64_t bytes, int64_t cache, bool shared, bool reduces) {
-        return bytes > halnorm::streaming_from({cache, shared}, reduces);
+    const auto streams = [](int64_t bytes, int64_t cache, bool shared, Stores stores,
+                            bool reduces) {
+        return bytes > halnorm::streaming_from({cache, shared}, stores, reduces);
     };
     for (bool shared : {false, true}) {
-        for (bool reduces : {false, true}) {
-            EXPECT_EQ(streams(24 * mb, 32 * mb, shared, reduces), shared && reduces);
-            EXPECT_TRUE(streams(28 * mb, 32 * mb, shared, reduces));
-            EXPECT_FALSE(streams(16 * mb, 32 * mb, shared, reduces));
-            EXPECT_TRUE(streams(2 * mb, 2 * mb, shared, reduces));
+        for (Stores stores : {Stores::by_row, Stores::flat}) {
+            for (bool reduces : {false, true}) {
+                EXPECT_FALSE(streams(16 * mb, 32 * mb, shared, stores, reduces));
+                EXPECT_EQ(streams(20 * mb, 32 * mb, shared, stores, reduces), shared && reduces);
+                EXPECT_EQ(streams(24 * mb, 32 * mb, shared, stores, reduces),
+                          shared && (reduces || stores == Stores::by_row));
+                EXPECT_TRUE(streams(28 * mb, 32 * mb, shared, stores, reduces));
+                EXPECT_TRUE(streams(2 * mb, 2 * mb, shared, stores, reduces));
+            }
         }
     }
-    EXPECT_FALSE(streams(200 * mb, 260 * mb, false, true));
+    EXPECT_FALSE(streams(200 * mb, 260 * mb, false, Stores::by_row, true));
 }
 
 TEST(LastLevelCache, is_shared_in_virtual_machines) {
