@@ -60,7 +60,7 @@ def choose(entries, name, platform=None):
         names = ", ".join(dict.fromkeys(entry["name"] for entry in entries if not entry["device"]))
         refuse(f"VARIANT was '{name}', should be one of {names}")
     if lines[0]["device"]:
-        refuse(f"VARIANT was '{name}', should be one for a CPU: llvm-mca has no model of a {lines[0]['device']} device")
+        refuse(f"VARIANT was '{name}', should be one for a CPU: llvm-mca has no model of a device")
     archs = [entry["arch"] for entry in lines]
     have = [known for known, arch in PLATFORMS.items() if arch in archs]
     if platform is None:
