@@ -131,7 +131,7 @@ void cut_apply(Plan *plan) {
 
 // For a GPU one long row per channel is cut into rows, which are what is shared out: a multiple of
 // four if that can be.
-void cut_single_rows(Region *r, bool) {
+void cut_single_rows(Region *r) {
     if (r->layout != kernel_nchw || r->n.extent != 1)
         return;
     int64_t best = 0;
@@ -229,10 +229,12 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
     plan->scratch = operands.scratch && !plan->empty() ? add_dense_tensor(&plan->apply) : 0;
     const bool cpu = plan->on_cpu();
     if (!plan->empty()) {
-        const auto reshape = cpu ? reshape_for_cpu : cut_single_rows;
-        reshape(&plan->apply, reduces);
+        const auto reshape = [&](Region *r) {
+            cpu ? reshape_for_cpu(r, reduces) : cut_single_rows(r);
+        };
+        reshape(&plan->apply);
         if (!same)
-            reshape(&plan->reduce, reduces);
+            reshape(&plan->reduce);
     }
     plan->stores = Stores::ordinary;
     plan->flat_channels = 0;

@@ -15,11 +15,6 @@ struct ActivationScalars {
     double prescale, preshift, lower, upper, alpha;
 };
 
-// (In 32 bits: a division of 64 is slow on many machines.)
-constexpr int32_t gcd(int32_t a, int32_t b) {
-    return b == 0 ? a : gcd(b, a % b);
-}
-
 inline int64_t ceil_div(int64_t a, int64_t b) {
     return (a + b - 1) / b;
 }

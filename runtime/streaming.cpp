@@ -13,6 +13,11 @@ constexpr int64_t flat_rows = 8;
 // Below this no machine's tensors exceed the cache, and its size need not be known.
 constexpr int64_t smallest_cache = 1 << 20;
 
+// (In 32 bits: a division of 64 is slow on many machines.)
+constexpr int32_t gcd(int32_t a, int32_t b) {
+    return b == 0 ? a : gcd(b, a % b);
+}
+
 // Asked for once: CPUID traps in a virtual machine. Threads that come at the same time find the
 // same. Negative where the cache is shared.
 std::atomic<int64_t> known_cache{0};

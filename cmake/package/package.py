@@ -117,6 +117,7 @@ def kit(folder, arguments, variants):
     put(arguments.halide / "share/doc/Halide/LICENSE.txt", folder / "LICENSE.halide")
     put(ROOT / "LICENSE", folder / "LICENSE")
     fill("CMakeLists.txt", folder / "CMakeLists.txt", version=arguments.version)
+    put(ROOT / "cmake/HalnormAtomics.cmake", folder / "cmake/HalnormAtomics.cmake")
     fill("README.kit.md", folder / "README.md", name=folder.name, version=arguments.version, platform=arguments.platform,
          variants=listed(variants), configure=CONFIGURE[arguments.platform], halide=arguments.halide_version,
          checked=RUN if arguments.platform == "aarch64-linux" else NOT_RUN, only=only(arguments.custom))

@@ -65,6 +65,23 @@ class Parts(unittest.TestCase):
     def test_curved_activations(self):
         self.check("curved", ["elu", "tanh"], ["float64"], ["NHWC"], ["inference", "training", "backward"])
 
+    def test_names_that_are_not_there(self):
+        for option, said in {
+                "HALNORM_ACTIVATIONS=relu;selu": "HALNORM_ACTIVATIONS: was 'selu', should be of: none relu relu6",
+                "HALNORM_LAYOUTS=": "HALNORM_LAYOUTS: was empty, should be some of: NCHW NHWC",
+                "HALNORM_DTYPES=float16": "HALNORM_DTYPES: was 'float16', should be of: float32 float64",
+                "HALNORM_PIPELINES=forward": "HALNORM_PIPELINES: was 'forward', should be of: inference training"}.items():
+            with self.subTest(option):
+                with self.assertRaisesRegex(AssertionError, said.replace(' ', r'\s+')):
+                    configure(ROOT, SCRATCH / option.split("=")[0], f"-D{option}", f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}")
+
+    def test_the_program_wants_all_pipelines(self):
+        with self.assertRaisesRegex(AssertionError, r"HALNORM_TOOLS\s+was\s+ON\s+with\s+HALNORM_PIPELINES=inference"):
+            configure(ROOT, SCRATCH / "tools", "-DHALNORM_TOOLS=ON", "-DHALNORM_PIPELINES=inference",
+                      f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}")
+
+
+class Streaming(unittest.TestCase):
     def test_streaming_stores_in_either_layout(self):
         variant = "x86_avx2"
         if not (pathlib.Path(os.environ["HALNORM_GENERATORS"]) / "streaming_stores").exists():
@@ -88,21 +105,6 @@ class Parts(unittest.TestCase):
                 if done.returncode == 77:
                     self.skipTest(f"this machine does not run {variant}")
                 self.assertEqual((0, ran), (done.returncode, done.stdout))
-
-    def test_names_that_are_not_there(self):
-        for option, said in {
-                "HALNORM_ACTIVATIONS=relu;selu": "HALNORM_ACTIVATIONS: was 'selu', should be of: none relu relu6",
-                "HALNORM_LAYOUTS=": "HALNORM_LAYOUTS: was empty, should be some of: NCHW NHWC",
-                "HALNORM_DTYPES=float16": "HALNORM_DTYPES: was 'float16', should be of: float32 float64",
-                "HALNORM_PIPELINES=forward": "HALNORM_PIPELINES: was 'forward', should be of: inference training"}.items():
-            with self.subTest(option):
-                with self.assertRaisesRegex(AssertionError, said.replace(' ', r'\s+')):
-                    configure(ROOT, SCRATCH / option.split("=")[0], f"-D{option}", f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}")
-
-    def test_the_program_wants_all_pipelines(self):
-        with self.assertRaisesRegex(AssertionError, r"HALNORM_TOOLS\s+was\s+ON\s+with\s+HALNORM_PIPELINES=inference"):
-            configure(ROOT, SCRATCH / "tools", "-DHALNORM_TOOLS=ON", "-DHALNORM_PIPELINES=inference",
-                      f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}")
 
 
 if __name__ == "__main__":
