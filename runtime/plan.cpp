@@ -229,12 +229,9 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
     plan->scratch = operands.scratch && !plan->empty() ? add_dense_tensor(&plan->apply) : 0;
     const bool cpu = plan->on_cpu();
     if (!plan->empty()) {
-        const auto reshape = [&](Region *r) {
-            cpu ? reshape_for_cpu(r, reduces) : cut_single_rows(r);
-        };
-        reshape(&plan->apply);
-        if (!same)
-            reshape(&plan->reduce);
+        Region *const regions[] = {&plan->apply, &plan->reduce};
+        for (int i = 0; i < (same ? 1 : 2); i++)
+            cpu ? reshape_for_cpu(regions[i], reduces) : cut_single_rows(regions[i]);
     }
     plan->stores = Stores::ordinary;
     plan->flat_channels = 0;

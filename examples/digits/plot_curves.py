@@ -40,9 +40,7 @@ def draw(curves, rate, path):
         finite = [value if math.isfinite(value) else math.nan for value in losses]
         loss.plot(epochs, finite, **line)
 
-    accuracy.axhline(0.1, color="0.5", linewidth=1, linestyle=":")
-    right = accuracy.get_yaxis_transform()
-    accuracy.text(1, 0.085, "guessing", color="0.4", fontsize=9, va="top", ha="right", transform=right)
+    accuracy.axhline(0.1, color="0.5", linewidth=1, linestyle=":", label="guessing")
     accuracy.set_title("Test accuracy")
     accuracy.set_ylabel("digits recognized")
     accuracy.set_ylim(0, 1)
