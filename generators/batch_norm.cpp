@@ -236,7 +236,7 @@ void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const E
     g.rest_lanes(g.l, g.c, g.q, g.b) +=
         terms(S - tail - counted + g.l, first + row(g.in_tail), gpu ? all : g.l >= counted);
     if (g.layout == Layout::nchw && !gpu) {
-        g.in_short = RDom(0, select(S < R, S, 0), 0, chunk_n, "in_short");
+        g.in_short = RDom(0, select(S < R, S, 0), 0, select(S < R, chunk_n, 0), "in_short");
         g.in_short.where(row(g.in_short.y) < rows);
         g.rest_lanes(clamp(g.in_short.x, 0, R - 1), g.c, g.q, g.b) +=
             terms(g.in_short.x, first + row(g.in_short.y), all);
@@ -644,6 +644,8 @@ public:
         const ElementOf element =
             element_of(*this, this->get_target(), covered_forms.apart_in_sums);
         g.forms = element.forms();
+        g.cheap = form <= static_cast<int>(covered_forms.apart_in_sums ? GradientForm::clamp :
+                                                                         GradientForm::piecewise);
         describe_sums(g, this->get_target(), x.dim(0).extent(), x.dim(1).extent(),
                       x.dim(2).extent(), {block_n, chunk_s, chunk_n},
                       [&](const Expr &s, const Expr &row, const Expr &counts) {

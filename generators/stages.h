@@ -70,6 +70,7 @@ struct Sums {
         "sums"};  // (c, b), output; update(0) over fulls = (part, row), update(1) over rests
     Halide::RDom in_full, full_lane, fulls, in_rest, in_tail, in_short, rest_lane, rests;
     std::vector<Form> forms;
+    Halide::Expr cheap = Halide::Internal::const_true();  // the form is cheap
     Halide::Expr width, row, rows;  // extents of x in c, s and n: what kernels are specialized on
     Halide::Expr chunk_s;           // elements of a row that `full` sums
     Layout layout = Layout::nchw;

@@ -32,7 +32,7 @@ int lanes_of(const Target &target, Halide::Type type) {
 
 void nchw(Sums &g, int V) {
     // One channel and chunk after the other.
-    long_rows(g);
+    each_form(g.sums.update(0), g.forms, [&](Stage s, bool) { long_rows(s, g); });
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     join_lanes(g.full, g.full_lane, Sums::full_lane_count, {g.sums, g.fulls.x}, V);
     vectorize(g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack), g.l, V);
@@ -53,7 +53,7 @@ void nhwc(Sums &g, int V) {
     // line of them.
     Var co("co"), ci("ci");
     const int channels = V > 1 ? V : 8;
-    long_rows(g);
+    each_form(g.sums.update(0), g.forms, [&](Stage s, bool) { long_rows(s, g); });
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
 

@@ -19,6 +19,17 @@ TailStrategy tail_of(bool masked) {
     return masked ? TailStrategy::Predicate : TailStrategy::GuardWithIf;
 }
 
+// The loops around the innermost ones of a sum: directives(stage, cheap), where `cheap` says
+// whether cheap forms are among those that it is for. The innermost ones have each_form.
+template<typename Directives>
+void around_forms(Stage stage, const std::vector<Form> &forms, bool share, Directives directives) {
+    for (const Form &form : forms) {
+        if (form.cheap && !share)
+            directives(stage.specialize(form.condition), true);
+    }
+    directives(stage, share || forms.empty());
+}
+
 }  // namespace
 
 void vectorize(Stage s, const Halide::VarOrRVar &v, int V, TailStrategy tail) {
@@ -56,10 +67,8 @@ void join_lanes(Func sum, RVar lane, int count, const LoopLevel &at, int V) {
     sum.update().unroll(lane);
 }
 
-void long_rows(Sums &g) {
-    each_form(g.sums.update(0), g.forms, [&](Stage s, bool) {
-        s.reorder(g.fulls.x, g.fulls.y, g.c, g.b).never_partition_all();
-    });
+void long_rows(Stage s, const Sums &g) {
+    s.reorder(g.fulls.x, g.fulls.y, g.c, g.b).never_partition_all();
 }
 
 void shift_by_row(Shift &g, int V) {
@@ -87,22 +96,23 @@ void sums_by_row(Sums &g, const RowTuning &t) {
     g.sums.vectorize(g.c, t.V, tail);
 
     // Long rows: one channel and chunk at a time, its accumulators in registers.
-    long_rows(g);
+    around_forms(g.sums.update(0), g.forms, t.forms_share, [&](Stage s, bool) { long_rows(s, g); });
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     join_lanes(g.full, g.full_lane, Sums::full_lane_count, {g.sums, g.fulls.x}, t.V);
     g.full_lanes.compute_at(g.sums, g.fulls.x)
         .store_in(MemoryType::Stack)
         .vectorize(g.l, t.V)
         .unroll(g.l);
-    g.full_lanes.update()
-        .split(g.l, pass, lo, t.full_lanes)
-        .split(lo, lo, li, t.V)
-        .reorder(li, lo, g.in_full, pass)
-        .vectorize(li)
-        .unroll(lo)
-        .unroll(pass);
-    if (t.whole_units)
-        g.full_lanes.update().unroll(g.in_full, Sums::chunk_unit / Sums::full_lane_count);
+    each_form(g.full_lanes.update(), g.forms, [&](Stage s, bool) {
+        s.split(g.l, pass, lo, t.full_lanes)
+            .split(lo, lo, li, t.V)
+            .reorder(li, lo, g.in_full, pass)
+            .vectorize(li)
+            .unroll(lo)
+            .unroll(pass);
+        if (t.whole_units)
+            s.unroll(g.in_full, Sums::chunk_unit / Sums::full_lane_count);
+    });
 
     // Short rows: some channels at a time, whose sums are then added to the doubles as vectors.
     // Each channel keeps its accumulators in registers over the rows of a chunk, so there is one
@@ -119,12 +129,16 @@ void sums_by_row(Sums &g, const RowTuning &t) {
             .vectorize(ci, t.V, tail)
             .never_partition_all();
     };
-    each_form(g.sums.update(1), g.forms, [&](Stage s, bool) {
+    around_forms(g.sums.update(1), g.forms, t.forms_share, [&](Stage s, bool) {
         for (int row : constant_rows)
             walk(s.specialize(is_short(row)));
+        if (t.short_apart)
+            walk(s.specialize(g.row < g.rest_lane_count));
         walk(s);
     });
     on_stack(g.rest.compute_at(g.sums, g.rests));
+    if (t.masked_tails)
+        g.rest.vectorize(g.c, t.V, tail);
     g.rest.update().reorder(g.rest_lane, g.c);
     join_lanes(g.rest, g.rest_lane, g.rest_lane_count, {g.rest, g.c}, t.V);
     g.rest_lanes.compute_at(g.rest, g.c)
@@ -139,13 +153,12 @@ void sums_by_row(Sums &g, const RowTuning &t) {
     };
     for (int row : constant_rows)
         vectors(g.rest_lanes.update(0).specialize(is_short(row))).unroll(g.in_rest.x);
-    vectors(g.rest_lanes.update(0));
-    g.rest_lanes.update(1)
-        .split(g.l, lo, li, t.V)
-        .reorder(li, lo, g.in_tail)
-        .vectorize(li)
-        .unroll(lo);
-    g.rest_lanes.update(2).unscheduled();
+    each_form(g.rest_lanes.update(0), g.forms, [&](Stage s, bool) { vectors(s); });
+    each_form(g.rest_lanes.update(1), g.forms, [&](Stage s, bool) {
+        s.split(g.l, lo, li, t.V).reorder(li, lo, g.in_tail).vectorize(li).unroll(lo);
+    });
+    each_form(g.rest_lanes.update(2), g.forms,
+              [&](Stage s, bool) { s.reorder(g.in_short.x, g.in_short.y); });
 }
 
 void map_by_row(Pointwise &g, const RowTuning &t) {
@@ -228,7 +241,7 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
     // right, not fast.
     const Expr of_one = g.row == 1 && g.chunk_s > 1;
     const int side_by_side = t.masked_tails ? t.V : 1;
-    each_form(g.sums.update(0), g.forms, [&](Stage s, bool) {
+    around_forms(g.sums.update(0), g.forms, t.forms_share, [&](Stage s, bool) {
         s.split(g.c, co, ci, side_by_side, tail)
             .reorder(ci, g.fulls.x, g.fulls.y, co, g.b)
             .never_partition_all();
@@ -240,8 +253,10 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
             .store_in(MemoryType::Stack)
             .bound_storage(g.c, side_by_side);
         vectorize(*f, g.c, side_by_side, tail);
-        vectorize(f->update(), g.c, side_by_side, tail);
     }
+    vectorize(g.full.update(), g.c, side_by_side, tail);
+    each_form(g.full_lanes.update(), g.forms,
+              [&](Stage s, bool) { vectorize(s, g.c, side_by_side, tail); });
 
     // A panel of channels over the rows of a chunk, its accumulators in registers; a loop over the
     // vectors of a panel that is not unrolled keeps them in memory. statistics of 8x196x256 (in L2)
@@ -252,9 +267,9 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
             .reorder(ci, co, g.rests, g.b)
             .vectorize(ci, t.V);
     };
-    each_form(g.sums.update(1), g.forms, [&](Stage s, bool cheap) {
+    around_forms(g.sums.update(1), g.forms, t.forms_share, [&](Stage s, bool cheap) {
         if (cheap && t.sums_strip > 0) {
-            s.specialize(in_strips)
+            s.specialize(g.cheap && in_strips)
                 .split(g.c, cv, ci, t.V, TailStrategy::RoundUp)
                 .split(cv, co, cv, t.sums_strip / t.V, TailStrategy::GuardWithIf)
                 .reorder(ci, cv, co, g.rests, g.b)
@@ -262,8 +277,9 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
                 .never_partition_all();
         }
         for (int vectors : t.sums_panels) {
+            const Expr whole = g.width % (vectors * t.V) == 0;
             if (cheap)
-                panel(s.specialize(of_one && in_panels && g.width % (vectors * t.V) == 0), vectors,
+                panel(s.specialize(g.cheap && of_one && in_panels && whole), vectors,
                       TailStrategy::RoundUp);
         }
         panel(s, 1, tail);
@@ -273,13 +289,17 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
     on_stack(g.rest_lanes.compute_at(g.sums, co));
     const auto lanes = [&](Stage s) { return s.reorder(g.c, g.l, g.in_rest.y, g.in_rest.x); };
     if (t.sums_strip > 0) {
-        lanes(g.rest_lanes.update(0).specialize(in_strips))
-            .split(g.c, co, ci, 2 * t.V, TailStrategy::RoundUp)
-            .vectorize(ci, t.V)
-            .unroll(ci)
-            .never_partition_all();
+        each_form(g.rest_lanes.update(0).specialize(g.cheap && in_strips), g.forms,
+                  [&](Stage s, bool) {
+                      lanes(s)
+                          .split(g.c, co, ci, 2 * t.V, TailStrategy::RoundUp)
+                          .vectorize(ci, t.V)
+                          .unroll(ci)
+                          .never_partition_all();
+                  });
     }
-    lanes(g.rest_lanes.update(0)).vectorize(g.c, t.V, tail).unroll(g.c);
+    each_form(g.rest_lanes.update(0), g.forms,
+              [&](Stage s, bool) { lanes(s).vectorize(g.c, t.V, tail).unroll(g.c); });
     g.rest_lanes.update(1).reorder(g.c, g.l, g.in_tail);
 }
 

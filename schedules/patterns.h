@@ -26,7 +26,13 @@ void vectorize(Halide::Stage s, const Halide::VarOrRVar &v, int V,
 
 // The chunks of long rows, channel by channel. Of the loops over rows a last part would have no
 // iterations.
-void long_rows(Sums &g);
+void long_rows(Halide::Stage s, const Sums &g);
+
+// forms_share, of either tuning: the forms of a sum have all but the innermost loops in common.
+// gradient_sums of none, relu and relu6 for AArch64 are 17 KB with it and 28 without. A machine of
+// 16 registers then keeps accumulators in memory, and others test the form for each channel:
+// backward at 1x1024x14x14 (NCHW, relu) 41 us without and 52 with it (AVX2), 40 and 41 (AVX-512),
+// at 1x2048x7x7 30 and 36, 30 and 31 (Zen 5, float32, 2026-11-28).
 
 // NCHW: V lanes along a row.
 struct RowTuning {
@@ -38,6 +44,8 @@ struct RowTuning {
         Sums::full_lane_count;  // of a long row in one pass over a chunk, two accumulators each
     int map_vectors = 1;  // of a row side by side, for a core that waits or counts instructions
     bool whole_units = false;  // of a long row, chunk_unit elements a step
+    bool short_apart = false;  // loops of their own for rows shorter than all lanes
+    bool forms_share = false;
 };
 void shift_by_row(Shift &g, int V);
 void sums_by_row(Sums &g, const RowTuning &t);
@@ -58,6 +66,7 @@ struct PanelTuning {
     int narrow_of_six = 0;
     // Channels whose accumulators for large tensors stay in L1; 0: panels for all.
     int sums_strip = 0;
+    bool forms_share = false;
 };
 void shift_by_panel(Shift &g, int V);
 void sums_by_panel(Sums &g, const PanelTuning &t);
