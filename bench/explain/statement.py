@@ -15,6 +15,7 @@ LARGE = ("x", "z", "dy", "y", "dx")
 REFERENCE = re.compile(r"(?<![\w.$])(" + "|".join(LARGE) + r")(?:\$\d+)?\[")
 FOR = re.compile(r"for \((?P<name>[^,]+), (?P<min>.+), (?P<extent>[^,]+)\) \{$")
 LET = re.compile(r"let (?P<name>\S+) = (?P<value>.+)$")
+LET_WITHIN = re.compile(r"\blet (?P<name>\S+) = (?=\()")  # let name = (value) in ...
 
 
 @dataclasses.dataclass
@@ -98,6 +99,8 @@ def parse(text):
             note(line[:-1].strip())
             frames.append(("other", None))
         else:
+            for match in LET_WITHIN.finditer(line):
+                values.define(match["name"], line[match.end():closing(line, match.end()) + 1])
             if match := LET.match(line):
                 lets[match["name"]] = match["value"]
                 values.define(match["name"], match["value"])
