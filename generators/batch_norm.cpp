@@ -60,6 +60,27 @@ void dense_in(Layout layout, Parameter &&x) {
     }
 }
 
+// Coordinates count from 0, but for the blocks of sums. Left open, they are subtracted buffer by
+// buffer around every loop: kernels of training for AArch64 are a seventh larger, and on x86
+// training in cache takes 1 to 4 % longer (2026-11-28).
+template<typename T>
+void from_zero(Input<Buffer<T>> &buffer, int dimensions = 3) {
+    for (int i = 0; i < std::min(dimensions, buffer.dimensions()); i++)
+        buffer.dim(i).set_min(0);
+}
+
+// What is set of the first buffer of a tuple holds for all.
+void from_zero(const Func &result, int dimensions = 3) {
+    Halide::OutputImageParam first = result.output_buffers()[0];
+    for (int i = 0; i < std::min(dimensions, result.dimensions()); i++)
+        first.dim(i).set_min(0);
+}
+
+template<typename... Buffers>
+void all_from_zero(Buffers &...buffers) {
+    (from_zero(buffers), ...);
+}
+
 // y = (x - center) * scale + offset. The double mean is split into center + rest, and the rest
 // joins the offset, so that y of data at 1e6 + N(0, 1) is as good as y of N(0, 1), and nothing is
 // left to reassociate.
@@ -161,6 +182,8 @@ public:
         mean(g.p, g.c, g.b) = strict_float(element(0) + sum / cast<T>(min(Expr(count), extent)));
         g.shift(g.c, g.b) = median(mean(0, g.c, g.b), mean(1, g.c, g.b), mean(2, g.c, g.b));
         shift = g.shift;
+        all_from_zero(x);
+        from_zero(g.shift, 1);
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -277,6 +300,9 @@ public:
                 return Tuple(d, d * d);
             });
         sums = g.sums;
+        all_from_zero(x);
+        from_zero(shift, 1);
+        from_zero(g.sums, 1);
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -315,6 +341,7 @@ public:
                               at_least_zero(g.total(g.c)[1] - g.total(g.c)[0] * mean_d + overflow),
                               g.total(g.c)[2]);
         moments = g.merged;
+        all_from_zero(shift, sum1, sum2, g.merged);
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -356,6 +383,7 @@ public:
             Tuple(inv_std, moved(moving_mean(g.c), mean(g.c)),
                   moved(moving_variance(g.c), m2(g.c) / estimator_count), xyz[0], xyz[1], xyz[2]);
         coefficients = g.values;
+        all_from_zero(mean, m2, gamma, beta, moving_mean, moving_variance, g.values);
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -383,6 +411,7 @@ public:
             real(moving_mean(g.c)), inverse_deviation(real(moving_variance(g.c)), epsilon),
             prescale * real(gamma(g.c)), prescale * real(beta(g.c)) + preshift, g.type);
         coefficients = g.values;
+        all_from_zero(gamma, beta, moving_mean, moving_variance, g.values);
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -447,6 +476,7 @@ public:
             activations.set());
         g.forms = activation_forms(form, activations.set());
         describe<T>(g, layout, streaming, y, {&x});
+        all_from_zero(x, center, scale, offset, g.y);
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -481,6 +511,7 @@ public:
                      activations.set());
         g.forms = activation_forms(form, activations.set());
         describe<T>(g, layout, streaming, y, {&x, &z});
+        all_from_zero(x, z, center, scale, offset, g.y);
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -507,6 +538,7 @@ public:
         g.forms = activation_forms(form, activations.set(), {ActivationForm::clamp});
         g.coefficients = 0;
         describe<T>(g, Layout::nchw, false, y, {&v});
+        all_from_zero(v, g.y);
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -608,6 +640,7 @@ public:
                                                          {lower, upper, alpha}, activations.set());
         g.forms = activation_forms(form, activations.set(), {ActivationForm::leaky_relu});
         describe<T>(g, layout, false, g_out, {&x, &z, &dy});
+        all_from_zero(x, z, dy, center, scale, offset, g.y);
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -655,6 +688,8 @@ public:
                           return Tuple(gradient, gradient * e.d);
                       });
         sums = g.sums;
+        all_from_zero(x, dy, center, scale, offset);
+        from_zero(g.sums, 1);
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -697,6 +732,7 @@ public:
         g.forms.push_back({scaled, false});
         g.coefficients = 6;
         describe<T>(g, layout, streaming, dx, {&x, &dy});
+        all_from_zero(x, dy, center, scale, offset, a, b, c, g.y);
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -719,6 +755,7 @@ public:
         g.values(g.c) =
             Tuple(real(moving_mean(g.c)), inverse_deviation(real(moving_variance(g.c)), epsilon));
         statistics = g.values;
+        all_from_zero(moving_mean, moving_variance, g.values);
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -754,6 +791,7 @@ public:
         g.values(g.c) = Tuple(center, xyz[1], xyz[2],
                               select(y, Expr(1.0) / real(gamma(g.c)), inv_std(g.c)), rest);
         coefficients = g.values;
+        all_from_zero(mean, inv_std, gamma, beta, g.values);
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -784,6 +822,7 @@ public:
         const Expr sum_g = g.total(g.c)[0], sum_gd = g.total(g.c)[1];
         g.merged(g.c) = Tuple(slope * sum_g, slope * factor(g.c) * (sum_gd - rest(g.c) * sum_g));
         gradients = g.merged;
+        all_from_zero(sum1, sum2, factor, rest, g.merged);
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }
@@ -817,6 +856,7 @@ public:
         g.values(g.c) = Tuple(cast<T>(scale * slope), cast<T>(b), cast<T>(c),
                               cast<T>(sum_g_xhat(g.c)), cast<T>(sum_g(g.c)));
         coefficients = g.values;
+        all_from_zero(sum_g, sum_g_xhat, inv_std, factor, rest, gamma, g.values);
     }
 
     void schedule() { halnorm::schedule(g, this->get_target()); }

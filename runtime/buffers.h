@@ -9,13 +9,14 @@
 namespace halnorm {
 
 struct Dimension {
-    int64_t min, extent, stride;
+    int64_t first, extent, stride;
+    int64_t min = 0;  // what the kernel calls `first`
 };
 
 template<int rank>
 class View {
 public:
-    // data points to the element at coordinate 0 of every dimension.
+    // data points to the element at 0 of every dimension, the kernel's to the first.
     View(const Plan &plan, halnorm_dtype dtype, const void *data,
          const Dimension (&dimensions)[rank]) {
         int64_t offset = 0;
@@ -23,7 +24,7 @@ public:
             const Dimension &d = dimensions[i];
             dims_[i] = {static_cast<int32_t>(d.min), static_cast<int32_t>(d.extent),
                         static_cast<int32_t>(d.stride), 0};
-            offset += d.min * d.stride;
+            offset += d.first * d.stride;
         }
         const bool cpu = plan.on_cpu();
         const int64_t element = static_cast<int64_t>(size_of(dtype));
@@ -50,8 +51,7 @@ inline View<1> array_view(const Plan &plan, halnorm_dtype dtype, const void *dat
     return View<1>(plan, dtype, data, {{c, channels, 1}});
 }
 
-// Slice of a region's tensor, by its index. Kernels see coordinates of the whole, so slices of
-// different tensors agree.
+// Slice of a region's tensor, by its index.
 inline View<3> tensor_view(const Plan &plan, const Region &r, int tensor, const void *data,
                            const Slice &slice) {
     return View<3>(plan, r.dtype, data,
@@ -68,10 +68,12 @@ struct CoefficientViews {
     View<1> center, scale, offset;
 };
 
-// Sums or shifts of some channels and blocks; dense over all (folded) channels.
+// Sums or shifts of some channels and blocks; dense over all (folded) channels. Blocks count from
+// the first row of x, of which kernels are shown all.
 inline View<2> sums_view(const Plan &plan, halnorm_dtype dtype, const void *data, int64_t c,
                          int64_t channels, int64_t block, int64_t blocks) {
-    return View<2>(plan, dtype, data, {{c, channels, 1}, {block, blocks, plan.reduce.width()}});
+    return View<2>(plan, dtype, data,
+                   {{c, channels, 1}, {block, blocks, plan.reduce.width(), block}});
 }
 
 }  // namespace halnorm

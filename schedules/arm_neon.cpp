@@ -61,12 +61,14 @@ void schedule(Sums &g, const Target &target) {
     sums_by_row(g, t);
 }
 
+// They compute in double. Vectors of as many as there are float32 are two registers each: 5 KB more
+// for what training calls.
 void schedule(Merge &g, const Target &target) {
-    by_channel(g.merged, g.c, target.natural_vector_size(g.type), false);
+    by_channel(g.merged, g.c, target.natural_vector_size(Halide::Float(64)), false);
 }
 
 void schedule(PerChannel &g, const Target &target) {
-    by_channel(g.values, g.c, target.natural_vector_size(g.type), false);
+    by_channel(g.values, g.c, target.natural_vector_size(Halide::Float(64)), false);
 }
 
 void schedule(Pointwise &g, const Target &target) {
