@@ -130,8 +130,10 @@ void sums_by_row(Sums &g, const RowTuning &t) {
             .never_partition_all();
     };
     around_forms(g.sums.update(1), g.forms, t.forms_share, [&](Stage s, bool) {
-        for (int row : constant_rows)
-            walk(s.specialize(is_short(row)));
+        for (int row : constant_rows) {
+            if (t.constant_around)
+                walk(s.specialize(is_short(row)));
+        }
         if (t.short_apart)
             walk(s.specialize(g.row < g.rest_lane_count));
         walk(s);

@@ -43,8 +43,9 @@ struct RowTuning {
     int full_lanes =
         Sums::full_lane_count;  // of a long row in one pass over a chunk, two accumulators each
     int map_vectors = 1;  // of a row side by side, for a core that waits or counts instructions
-    bool whole_units = false;  // of a long row, chunk_unit elements a step
-    bool short_apart = false;  // loops of their own for rows shorter than all lanes
+    bool whole_units = false;      // of a long row, chunk_unit elements a step
+    bool short_apart = false;      // loops of their own for rows shorter than all lanes
+    bool constant_around = false;  // sums of constant_rows have the loops around them to themselves
     bool forms_share = false;
 };
 void shift_by_row(Shift &g, int V);

@@ -22,7 +22,7 @@ RowTuning rows(const Target &target, Halide::Type type) {
     RowTuning t = {
         target.natural_vector_size(type), 16, false, {49, 196}, Sums::full_lane_count, 4};
     t.whole_units = true;
-    t.short_apart = true;
+    t.short_apart = t.constant_around = true;
     return t;
 }
 

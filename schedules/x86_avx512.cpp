@@ -10,8 +10,11 @@ namespace {
 // NCHW. Code of its own for rows of 49 made training 5 to 10 % faster at 8x2048x7x7 and 8x1280x7x7
 // and cost 4 KB (Xeon, family 6 model 167, 2 MB of L2, float32, 2026-11-23, with the loops of that
 // time). For rows of 196: training at 1x1024x14x14 31.9 us, now 29.8, 8x1024x14x14 213, 192,
-// 32x1024x14x14 1877, 1368, also for 4 KB; in gradient_sums 1.07 on average, for 38 KB, left out.
-// Two steps of 128 bytes at once in long rows: x86_avx.cpp (Zen 5, float32, 2026-11-27).
+// 32x1024x14x14 1877, 1368, also for 4 KB. In gradient_sums left out: 1.07 for 38 KB, or 0.96 to
+// 0.99. Without loops of their own around them these sums are 3 KB smaller, and training 1.02 times
+// as fast (1x1024x14x14 30.0 and 28.2, 8x2048x7x7 120 and 115); with 16 registers 0.97, AVX2 24.2
+// and 25.1 at 1x2048x7x7 (Zen 5, float32, 2026-11-28). Two steps of 128 bytes at once in long rows:
+// x86_avx.cpp (Zen 5, float32, 2026-11-27).
 //
 // Rows shorter than the lanes apart: where one loop serves all, accumulators are in memory for the
 // sake of the short. backward at 1x2048x7x7 29.3 us, now 26.9, 1x1024x14x14 40.2 and 39.9
