@@ -170,7 +170,6 @@ halnorm_status make_pass(const halnorm_config *config, const halnorm_backward_ar
          (a.dgamma != nullptr || a.dbeta != nullptr || (pass->dx != nullptr && by_batch)));
 
     Operands operands = {};
-    operands.streams = backward_streams;
     operands.scratch = pass->makes_g && pass->dx == nullptr && pass->dz == nullptr;
     const auto add = [&](const char *name, const halnorm_tensor *tensor) {
         if (tensor == nullptr)

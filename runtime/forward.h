@@ -23,7 +23,7 @@ struct ForwardArguments {
 
     // `cut` as in Operands, of a reduction of x.
     Operands operands(CutReduction cut) const {
-        Operands o = {{{"x", x}, {"y", y}}, 2, 1, cut, forward_streams};
+        Operands o = {{{"x", x}, {"y", y}}, 2, 1, cut};
         if (add)
             o.add("z", z);
         o.result = 1;

@@ -237,7 +237,6 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
     HALNORM_TRY(choose_variant(*config, x.device, &plan->variant));
     plan->device = variants[plan->variant].device;
     plan->dtype = x.dtype;
-    plan->streams = operands.streams;
     plan->scratch = operands.scratch && !plan->empty() ? add_dense_tensor(&plan->apply) : 0;
     const bool cpu = plan->on_cpu();
     if (!plan->empty()) {

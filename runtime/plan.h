@@ -56,7 +56,6 @@ struct Plan {
     Stores stores;          // of y, or dx
     int64_t flat_channels;  // of a piece, where stores is flat
     int scratch;            // index of a tensor in the workspace, if the call needs one
-    int streams;
     ActivationScalars activation;
 
     // Reduction: blocks of block_n rows; within a block, chunks (see generators/stages.h).
@@ -97,7 +96,6 @@ struct Operands {
     Operand list[max_tensors - 1];
     int count, reduced;
     CutReduction cut;
-    int streams;  // tensors that a group of channels has in the cache, for the size of groups
     bool scratch = false;  // one more tensor in the workspace
     // Index of what the call's last pass over the tensors writes and does not read, y or dx.
     int result = -1;
@@ -105,10 +103,8 @@ struct Operands {
     void add(const char *name, const halnorm_tensor *tensor) { list[count++] = {name, tensor}; }
 };
 
-constexpr int forward_streams = 2, backward_streams = 3;
-
 inline Operands of_x_alone(const halnorm_tensor *x, CutReduction cut) {
-    return {{{"x", x}}, 1, 1, cut, forward_streams};
+    return {{{"x", x}}, 1, 1, cut};
 }
 
 // Checks the configuration and the tensors, chooses the variant and cuts the work.

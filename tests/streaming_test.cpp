@@ -156,8 +156,7 @@ struct Planned {
         y.data = memory[1];
     }
     Stores stores() const {
-        halnorm::Operands operands = {
-            {{"x", &x}, {"y", &y}}, 2, 1, halnorm::cut_reduction, halnorm::forward_streams};
+        halnorm::Operands operands = {{{"x", &x}, {"y", &y}}, 2, 1, halnorm::cut_reduction};
         operands.result = 1;
         halnorm::Plan plan;
         EXPECT_EQ(make_plan(&config, operands, true, &plan), HALNORM_OK) << halnorm_last_error();
