@@ -65,7 +65,7 @@ __attribute__((noinline)) int for_each_flat_piece(const Plan &plan, const Slice 
                 char *const array = memory[3 * i + k];
                 repeat_along_rows(plan, static_cast<const char *>(given[k]) + rest.c * element,
                                   plan.flat_channels, array);
-                // Kernels see coordinates of the whole.
+                // Channels of a slice count from the first of all.
                 *arrays[k] = reinterpret_cast<void *>(reinterpret_cast<uintptr_t>(array) -
                                                       static_cast<uintptr_t>(rest.c * s * element));
             }
