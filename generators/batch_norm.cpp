@@ -182,7 +182,7 @@ public:
         mean(g.p, g.c, g.b) = strict_float(element(0) + sum / cast<T>(min(Expr(count), extent)));
         g.shift(g.c, g.b) = median(mean(0, g.c, g.b), mean(1, g.c, g.b), mean(2, g.c, g.b));
         shift = g.shift;
-        all_from_zero(x);
+        from_zero(x);
         from_zero(g.shift, 1);
     }
 
@@ -300,7 +300,7 @@ public:
                 return Tuple(d, d * d);
             });
         sums = g.sums;
-        all_from_zero(x);
+        from_zero(x);
         from_zero(shift, 1);
         from_zero(g.sums, 1);
     }
@@ -590,11 +590,16 @@ struct ElementOf {
 
     Expr is(GradientForm f) const { return form == static_cast<int>(f); }
 
+    Expr is_cheap() const {
+        return form <=
+               static_cast<int>(covered_apart ? GradientForm::clamp : GradientForm::piecewise);
+    }
+
     // Those of the elements alone, without `scaled`.
     std::vector<Form> forms() const {
         std::vector<Form> all;
         if (!covered_apart)
-            all.push_back({form <= static_cast<int>(GradientForm::piecewise), true});
+            all.push_back({is_cheap(), true});
         for (GradientForm f :
              {GradientForm::identity, GradientForm::relu, GradientForm::clamp,
               GradientForm::piecewise, GradientForm::of_leaky_relu, GradientForm::of_elu}) {
@@ -677,8 +682,7 @@ public:
         const ElementOf element =
             element_of(*this, this->get_target(), covered_forms.apart_in_sums);
         g.forms = element.forms();
-        g.cheap = form <= static_cast<int>(covered_forms.apart_in_sums ? GradientForm::clamp :
-                                                                         GradientForm::piecewise);
+        g.cheap = element.is_cheap();
         describe_sums(g, this->get_target(), x.dim(0).extent(), x.dim(1).extent(),
                       x.dim(2).extent(), {block_n, chunk_s, chunk_n},
                       [&](const Expr &s, const Expr &row, const Expr &counts) {

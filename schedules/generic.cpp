@@ -31,9 +31,6 @@ int lanes_of(const Target &target, Halide::Type type) {
 }
 
 void nchw(Sums &g, int V) {
-    // One channel and chunk after the other.
-    each_form(g.sums.update(0), g.forms, [&](Stage s, bool) { long_rows(s, g); });
-    g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     join_lanes(g.full, g.full_lane, Sums::full_lane_count, {g.sums, g.fulls.x}, V);
     vectorize(g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack), g.l, V);
     vectorize(g.full_lanes.update().reorder(g.l, g.in_full), g.l, V);
@@ -53,8 +50,6 @@ void nhwc(Sums &g, int V) {
     // line of them.
     Var co("co"), ci("ci");
     const int channels = V > 1 ? V : 8;
-    each_form(g.sums.update(0), g.forms, [&](Stage s, bool) { long_rows(s, g); });
-    g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
 
     each_form(g.sums.update(1), g.forms, [&](Stage s, bool) {
@@ -81,6 +76,9 @@ void schedule(Shift &g, const Target &target) {
 
 void schedule(Sums &g, const Target &target) {
     const int lanes = lanes_of(target, g.type);
+    // Chunks of long rows: one channel and chunk after the other, in either layout.
+    each_form(g.sums.update(0), g.forms, [&](Stage s, bool) { long_rows(s, g); });
+    g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     g.layout == Layout::nchw ? nchw(g, lanes) : nhwc(g, lanes);
 }
 

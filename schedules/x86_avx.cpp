@@ -18,6 +18,8 @@ namespace {
 // line only, and Zen 5's prefetchers run further ahead. One step and two, us: training at
 // 32x512x28x28 4736, 3987 (AVX-512 4196, 3570), 8x256x56x56 1785, 1596 (1488, 1400), backward with
 // relu 5872, 5081 (5209, 4471) and 2745, 2441 (2422, 2164); in cache the same (2026-11-27).
+//
+// What short and constant rows gain by loops of their own: x86_avx512.cpp.
 RowTuning rows(const Target &target, Halide::Type type) {
     RowTuning t = {
         target.natural_vector_size(type), 16, false, {49, 196}, Sums::full_lane_count, 4};
