@@ -19,15 +19,15 @@ TailStrategy tail_of(bool masked) {
     return masked ? TailStrategy::Predicate : TailStrategy::GuardWithIf;
 }
 
-// The loops around the innermost ones of a sum: directives(stage, cheap), where `cheap` says
-// whether cheap forms are among those that it is for. The innermost ones have each_form.
+// The loops around the innermost ones of a sum, which have each_form: of each cheap form, unless
+// they `share`, and of all others.
 template<typename Directives>
 void around_forms(Stage stage, const std::vector<Form> &forms, bool share, Directives directives) {
     for (const Form &form : forms) {
         if (form.cheap && !share)
-            directives(stage.specialize(form.condition), true);
+            directives(stage.specialize(form.condition));
     }
-    directives(stage, share || forms.empty());
+    directives(stage);
 }
 
 }  // namespace
@@ -96,7 +96,7 @@ void sums_by_row(Sums &g, const RowTuning &t) {
     g.sums.vectorize(g.c, t.V, tail);
 
     // Long rows: one channel and chunk at a time, its accumulators in registers.
-    around_forms(g.sums.update(0), g.forms, t.forms_share, [&](Stage s, bool) { long_rows(s, g); });
+    around_forms(g.sums.update(0), g.forms, t.forms_share, [&](Stage s) { long_rows(s, g); });
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     join_lanes(g.full, g.full_lane, Sums::full_lane_count, {g.sums, g.fulls.x}, t.V);
     g.full_lanes.compute_at(g.sums, g.fulls.x)
@@ -129,15 +129,13 @@ void sums_by_row(Sums &g, const RowTuning &t) {
             .vectorize(ci, t.V, tail)
             .never_partition_all();
     };
-    around_forms(g.sums.update(1), g.forms, t.forms_share, [&](Stage s, bool) {
-        for (int row : constant_rows) {
-            if (t.constant_around)
-                walk(s.specialize(is_short(row)));
-        }
-        if (t.short_apart)
-            walk(s.specialize(g.row < g.rest_lane_count));
-        walk(s);
-    });
+    for (int row : constant_rows) {
+        if (t.constant_around)
+            walk(g.sums.update(1).specialize(is_short(row)));
+    }
+    if (t.short_apart)
+        walk(g.sums.update(1).specialize(g.row < g.rest_lane_count));
+    around_forms(g.sums.update(1), g.forms, t.forms_share, walk);
     on_stack(g.rest.compute_at(g.sums, g.rests));
     if (t.masked_tails)
         g.rest.vectorize(g.c, t.V, tail);
@@ -243,13 +241,11 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
     // right, not fast.
     const Expr of_one = g.row == 1 && g.chunk_s > 1;
     const int side_by_side = t.masked_tails ? t.V : 1;
-    around_forms(g.sums.update(0), g.forms, t.forms_share, [&](Stage s, bool) {
-        s.split(g.c, co, ci, side_by_side, tail)
-            .reorder(ci, g.fulls.x, g.fulls.y, co, g.b)
-            .never_partition_all();
-        if (side_by_side > 1)
-            s.vectorize(ci);
-    });
+    Stage padded = g.sums.update(0);
+    padded.split(g.c, co, ci, side_by_side, tail)
+        .reorder(ci, g.fulls.x, g.fulls.y, co, g.b)
+        .never_partition_all();
+    vectorize(padded, ci, side_by_side);
     for (Func *f : {&g.full, &g.full_lanes}) {
         f->compute_at(g.sums, g.fulls.x)
             .store_in(MemoryType::Stack)
@@ -269,36 +265,44 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
             .reorder(ci, co, g.rests, g.b)
             .vectorize(ci, t.V);
     };
-    around_forms(g.sums.update(1), g.forms, t.forms_share, [&](Stage s, bool cheap) {
-        if (cheap && t.sums_strip > 0) {
-            s.specialize(g.cheap && in_strips)
-                .split(g.c, cv, ci, t.V, TailStrategy::RoundUp)
+    // Cheap forms have panels and strips to themselves, and what is left in common: gradient_sums
+    // of none, relu and relu6 27 KB, now 20 (AVX2), 30 and 23 (AVX-512); backward at 64x10 takes
+    // 1.01 times as long (Zen 5, float32, 2026-11-28). Conditions are conjunctions, the same in
+    // both stages: so Halide sees that what is left is in no strips.
+    const std::vector<Form> together = {{g.cheap, true}};
+    const auto to_themselves = [&](Stage stage, const Expr &shape, bool share, auto directives) {
+        for (const Form &form : g.forms.empty() || share ? together : g.forms) {
+            if (form.cheap)
+                directives(stage.specialize(form.condition && shape));
+        }
+    };
+    Stage sums = g.sums.update(1);
+    if (t.sums_strip > 0) {
+        to_themselves(sums, in_strips, t.forms_share, [&](Stage s) {
+            s.split(g.c, cv, ci, t.V, TailStrategy::RoundUp)
                 .split(cv, co, cv, t.sums_strip / t.V, TailStrategy::GuardWithIf)
                 .reorder(ci, cv, co, g.rests, g.b)
                 .vectorize(ci)
                 .never_partition_all();
-        }
-        for (int vectors : t.sums_panels) {
-            const Expr whole = g.width % (vectors * t.V) == 0;
-            if (cheap)
-                panel(s.specialize(g.cheap && of_one && in_panels && whole), vectors,
-                      TailStrategy::RoundUp);
-        }
-        panel(s, 1, tail);
-        if (t.masked_tails)
-            s.never_partition_all();  // else each vector asks whether it is the last
-    });
+        });
+    }
+    for (int vectors : t.sums_panels) {
+        to_themselves(sums, of_one && in_panels && g.width % (vectors * t.V) == 0, t.forms_share,
+                      [&](Stage s) { panel(s, vectors, TailStrategy::RoundUp); });
+    }
+    panel(sums, 1, tail);
+    if (t.masked_tails)
+        sums.never_partition_all();  // else each vector asks whether it is the last
     on_stack(g.rest_lanes.compute_at(g.sums, co));
     const auto lanes = [&](Stage s) { return s.reorder(g.c, g.l, g.in_rest.y, g.in_rest.x); };
     if (t.sums_strip > 0) {
-        each_form(g.rest_lanes.update(0).specialize(g.cheap && in_strips), g.forms,
-                  [&](Stage s, bool) {
-                      lanes(s)
-                          .split(g.c, co, ci, 2 * t.V, TailStrategy::RoundUp)
-                          .vectorize(ci, t.V)
-                          .unroll(ci)
-                          .never_partition_all();
-                  });
+        to_themselves(g.rest_lanes.update(0), in_strips, false, [&](Stage s) {
+            lanes(s)
+                .split(g.c, co, ci, 2 * t.V, TailStrategy::RoundUp)
+                .vectorize(ci, t.V)
+                .unroll(ci)
+                .never_partition_all();
+        });
     }
     each_form(g.rest_lanes.update(0), g.forms,
               [&](Stage s, bool) { lanes(s).vectorize(g.c, t.V, tail).unroll(g.c); });
