@@ -453,6 +453,7 @@ void describe(Pointwise &g, Layout layout, bool streaming, Output<Buffer<T>> &y,
     for (Input<Buffer<T>> *tensor : tensors)
         dense_in(g.layout, *tensor);
     dense_in(g.layout, y);
+    g.tensors = static_cast<int>(tensors.size()) + 1;
     g.width = y.dim(1).extent();
     g.row = y.dim(0).extent();
 }

@@ -121,6 +121,7 @@ struct Pointwise {
     Halide::Func y{"y"};      // (s, c, n), output
     Halide::Expr width, row;  // its extents in c and in s
     int coefficients = 3;     // numbers per channel that an element needs
+    int tensors = 2;          // that are read, and y
     Layout layout = Layout::nchw;
     Halide::Type type;
 

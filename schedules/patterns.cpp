@@ -359,6 +359,11 @@ void map_by_panel(Pointwise &g, const PanelTuning &t) {
     });
 }
 
+void plain_if_many_tensors(Pointwise &g) {
+    for (Form &form : g.forms)
+        form.cheap = form.cheap && g.tensors < 4;
+}
+
 void by_channel(Func f, const Var &c, int V, bool masked_tails) {
     f.vectorize(c, V, tail_of(masked_tails));
 }

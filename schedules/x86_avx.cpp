@@ -67,6 +67,7 @@ void schedule(PerChannel &g, const Target &target) {
 }
 
 void schedule(Pointwise &g, const Target &target) {
+    plain_if_many_tensors(g);
     g.layout == Layout::nchw ? map_by_row(g, rows(target, g.type)) :
                                map_by_panel(g, panels(target, g.type));
 }
