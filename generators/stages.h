@@ -1,11 +1,11 @@
 // The stages of batch normalization: everything that a schedule may touch.
 //
-// The algorithm is written once, in batch_norm.cpp, over logical coordinates (s, c, n): s =
-// position within a channel's row, c = channel, n = row. In NCHW memory s is innermost and n counts
-// images; in NHWC memory c is innermost and, as pixels and images fold into one dimension, s
-// usually has extent 1 and n counts pixels. A stage's kernel computes just the region of its
-// outputs that the caller asks for and is serial: the runtime walks over regions, so that what a
-// stage leaves in the cache the next one finds there.
+// The algorithm is written once, in forward.cpp and backward.cpp, over logical coordinates
+// (s, c, n): s = position within a channel's row, c = channel, n = row. In NCHW memory s is
+// innermost and n counts images; in NHWC memory c is innermost and, as pixels and images fold into
+// one dimension, s usually has extent 1 and n counts pixels. A stage's kernel computes just the
+// region of its outputs that the caller asks for and is serial: the runtime walks over regions, so
+// that what a stage leaves in the cache the next one finds there.
 //
 // Stages of one shape share a struct: a schedule says once how all rows are summed, how all
 // elements are mapped. Each schedule is a file that defines what schedules/schedule.h

@@ -7,7 +7,7 @@
 
 namespace halnorm {
 
-// What the kernels of the backward pass take for an activation; see generators/batch_norm.cpp.
+// What the kernels of the backward pass take for an activation; see generators/backward.cpp.
 struct GradientScalars {
     GradientForm form;
     double lower, upper, below, inverse;

@@ -11,8 +11,8 @@ namespace halnorm {
 
 enum KernelLayout { kernel_nchw = 0, kernel_nhwc = 1 };  // s, or c, has stride 1
 
-// Arguments in the order of the generators' inputs and outputs (generators/batch_norm.cpp). T is
-// float or double.
+// Arguments in the order of the generators' inputs and outputs (generators/forward.cpp and
+// backward.cpp). T is float or double.
 using Buffer = struct halide_buffer_t;
 using ShiftKernel = int (*)(Buffer *x, int32_t block_n, Buffer *shift);
 using SumsKernel = int (*)(Buffer *x, Buffer *shift, int32_t block_n, int32_t chunk_s,

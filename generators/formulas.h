@@ -1,0 +1,120 @@
+// What the stages of both passes are written with.
+#pragma once
+
+#include "activations.h"
+#include "stages.h"
+
+#include <algorithm>
+#include <functional>
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace halnorm {
+
+using Halide::cast;
+using Halide::clamp;
+using Halide::Expr;
+using Halide::Float;
+using Halide::Func;
+using Halide::min;
+using Halide::RDom;
+using Halide::select;
+using Halide::strict_float;
+using Halide::Tuple;
+using Halide::Type;
+template<typename T>
+using Buffer = Halide::Buffer<T>;
+template<typename T>
+using Input = Halide::GeneratorInput<T>;
+template<typename T>
+using Output = Halide::GeneratorOutput<T>;
+
+inline const std::map<std::string, Layout> layouts = {{"nchw", Layout::nchw},
+                                                      {"nhwc", Layout::nhwc}};
+
+// The bits of an ActivationSet, of the stages that know activations.
+struct Activations : Halide::GeneratorParam<uint32_t> {
+    Activations() : GeneratorParam("activations", ActivationSet::all) {}
+    ActivationSet set() const { return ActivationSet(value()); }
+};
+
+inline Expr real(const Expr &e) {
+    return cast<double>(e);
+}
+
+// The innermost dimension of x and y: s in NCHW, c in NHWC. The other strides are the caller's.
+template<typename Parameter>
+void dense_in(Layout layout, Parameter &&x) {
+    if (layout == Layout::nhwc) {
+        x.dim(0).set_stride(Expr());
+        x.dim(1).set_stride(1);
+    }
+}
+
+// Coordinates count from 0, but for the blocks of sums. Left open, they are subtracted buffer by
+// buffer around every loop: kernels of training for AArch64 are a seventh larger, and on x86
+// training in cache takes 1 to 4 % longer (2026-11-28).
+template<typename T>
+void from_zero(Input<Buffer<T>> &buffer, int dimensions = 3) {
+    for (int i = 0; i < std::min(dimensions, buffer.dimensions()); i++)
+        buffer.dim(i).set_min(0);
+}
+
+// What is set of the first buffer of a tuple holds for all.
+inline void from_zero(const Func &result, int dimensions = 3) {
+    Halide::OutputImageParam first = result.output_buffers()[0];
+    for (int i = 0; i < std::min(dimensions, result.dimensions()); i++)
+        first.dim(i).set_min(0);
+}
+
+template<typename... Buffers>
+void all_from_zero(Buffers &...buffers) {
+    (from_zero(buffers), ...);
+}
+
+// y = (x - center) * scale + offset. The double mean is split into center + rest, and the rest
+// joins the offset, so that y of data at 1e6 + N(0, 1) is as good as y of N(0, 1), and nothing is
+// left to reassociate.
+Tuple coefficients_of(const Expr &mean, const Expr &inv_std, const Expr &gamma, const Expr &beta,
+                      Type t);
+
+// 1 / sqrt(variance + epsilon); 0 where that sum is 0 or infinite, NaN where it is negative.
+Expr inverse_deviation(const Expr &variance, const Expr &epsilon);
+
+// The parameters that cut a reduction into blocks and chunks.
+struct Cut {
+    Expr block_n;  // rows per block
+    Expr chunk_s;  // a multiple of Sums::chunk_unit or, in NHWC, a quarter of it
+    Expr chunk_n;  // rows per group of `rest`
+};
+
+using Terms = std::function<Tuple(const Expr &s, const Expr &row, const Expr &counts)>;
+
+// g.sums, from the extents of x in s, c and n and terms(s, row, counts): two numbers of g.type for
+// an element of channel g.c in block g.b, zeros where it does not count.
+void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const Expr &C,
+                   const Expr &N, const Cut &cut, const Terms &terms);
+
+// The forms of the activations that are built, but those that are `not_used`.
+std::vector<Form> activation_forms(const Expr &form, const ActivationSet &built,
+                                   std::vector<ActivationForm> not_used = {});
+
+// Layout, extents and strides of a stage over all elements; `tensors` are those that are read.
+template<typename T>
+void describe(Pointwise &g, Layout layout, bool streaming, Output<Buffer<T>> &y,
+              std::initializer_list<Input<Buffer<T>> *> tensors) {
+    g.layout = layout;
+    g.streaming = streaming;
+    g.type = Halide::type_of<T>();
+    y = g.y;
+    for (Input<Buffer<T>> *tensor : tensors)
+        dense_in(g.layout, *tensor);
+    dense_in(g.layout, y);
+    g.tensors = static_cast<int>(tensors.size()) + 1;
+    g.width = y.dim(1).extent();
+    g.row = y.dim(0).extent();
+}
+
+}  // namespace halnorm
