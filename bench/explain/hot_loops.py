@@ -133,7 +133,7 @@ def describe(loop, source, accesses, copies, target):
 
 
 def without_form(conditions):
-    return [condition for condition in conditions if not condition.startswith("form ==")]
+    return [condition for condition in conditions if not condition.startswith("form ")]
 
 
 def read_listings(results, target, program):

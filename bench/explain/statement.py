@@ -83,7 +83,8 @@ def parse(text):
                 line = line[len("else "):]
         if match := FOR.match(line):
             # What guards a Func's storage (NAME.loaded) is true throughout.
-            conditions = [value for kind, value in frames if kind == "if" and not value.endswith(".loaded")]
+            conditions = [each for kind, value in frames if kind == "if" and not value.endswith(".loaded")
+                          for each in form_apart(value)]
             loop = Loop(len(loops) + 1, match["name"], match["extent"], conditions, innermost())
             if loop.parent:
                 loop.parent.children.append(loop)
@@ -129,6 +130,12 @@ def without_numbers(text):
 
 def bracketed(value):
     return value if re.fullmatch(r"[\w.$]+", value) else f"({value})"
+
+
+def form_apart(condition):
+    """What it says of the form, and the rest."""
+    match = re.fullmatch(r"(.+) && (form (?:==|<=) \d+)", condition)
+    return [match[2], unwrap(match[1])] if match else [condition]
 
 
 def unwrap(condition):

@@ -27,6 +27,10 @@ produce y$1 {
     sums.0[t1] = sums.0[t1] + center[t2]
    }
   }
+ } else if (((1 < chunk_s) && (t7 == 0)) && (form == 1)) {
+  for (y$1.s0.n.rebased, 0, y.extent.2) {
+   y$1[t1] = x[t1]
+  }
  }
 }
 }
@@ -39,12 +43,12 @@ class Parse(unittest.TestCase):
 
     def test_loops_are_numbered_in_order_with_their_nests(self):
         self.assertEqual([(loop.number, loop.nest) for loop in self.loops],
-                         [(1, ["n"]), (2, ["n", "s.si"]), (3, ["n"]), (4, ["rests.x"])])
+                         [(1, ["n"]), (2, ["n", "s.si"]), (3, ["n"]), (4, ["rests.x"]), (5, ["n"])])
 
     def test_conditions_are_those_around_a_loop_in_words_of_the_kernel(self):
         self.assertEqual([loop.conditions for loop in self.loops], [
             ["form == 0", "C % 16 == 0"], ["form == 0", "C % 16 == 0"], ["form == 0"],
-            ["form == 0", "otherwise"]])
+            ["form == 0", "otherwise"], ["form == 1", "(1 < chunk_s) && (C % 16 == 0)"]])
 
     def test_an_element_counts_once_per_iteration_and_only_in_its_own_loop(self):
         access = statement.Access
@@ -54,7 +58,7 @@ class Parse(unittest.TestCase):
         self.assertEqual(self.loops[3].accesses, [])
 
     def test_masks_are_seen(self):
-        self.assertEqual([loop.masked for loop in self.loops], [False, False, True, False])
+        self.assertEqual([loop.masked for loop in self.loops], [False, False, True, False, False])
 
     def test_what_the_compiler_unrolled_belongs_to_the_loop_around_it(self):
         outer = self.loops[0]
