@@ -12,25 +12,31 @@ namespace {
 constexpr int64_t apply_elements = int64_t{64} * 1024;
 
 // Rows of C channels are seen as rows of f * C where C alone leaves most of a vector empty. f
-// divides the number of rows. Measured on NHWC float32: rows of 128 k elements first, then 64 k,
-// then 16 k; 1024 at most; where there are none, 8 k: the first above 256 if the call reduces,
-// where each channel of a fold costs a shift and a merge (training of 2x17x30x30 7.2 us, now 5.5
-// (AVX2), 5.5 and 4.5 (AVX-512)), the longest if not; and then any, the longest. In tiny tensors a
-// merge of many folds costs more than it saves: 64 at most, and any multiple of C, the largest. (In
-// 32 bits: a division of 64 is slow on many machines.)
+// divides the number of rows. Measured on NHWC float32: rows of 64 first, whose coefficients stay
+// in registers over some rows; then of 128 k elements, 64 k, 16 k; 1024 at most; where there are
+// none, 8 k: the first above 256 if the call reduces, where each channel of a fold costs a shift
+// and a merge (training of 2x17x30x30 7.2 us, now 5.5 (AVX2), 5.5 and 4.5 (AVX-512)), the longest
+// if not; and then any, the longest. (In 32 bits: a division of 64 is slow on many machines.)
 //
-// Without a reduction 64 come first, whose coefficients stay in registers over some rows: inference
-// of 1x32x28x28 1.6 us, now 1.2 (AVX-512), 2.0 and 1.6 (AVX2), 3.7 and 2.2 (AVX), 3.7 and 3.9
-// (generic); of 8x32x112x112 the same, with AVX 475 and 380 us. And in tiny tensors the next of
-// 16 k up to 128: 64x10 243 ns, now 193, 256x5 329 and 253 (AVX-512; all on Zen 5, 2026-11-28).
+// What rows of 64 gain, us (AVX-512; AVX2; AVX; generic, all on Zen 5, 2026-11-28): inference of
+// 1x32x28x28 1.6 and 1.2; 2.0 and 1.6; 3.7 and 2.2; 3.7 and 3.9. Training of 1x16x32x32 1.78 and
+// 1.61; 2.5 and 2.2; 4.0 and 3.0; 7.3 and 6.9, of 8x32x56x56 94 and 88; 108 and 104; 175 and 136;
+// 350 and 317. Backward of 8x32x56x56 155 and 146; 200 and 200; 346 and 342; 638 and 545. Sums over
+// large tensors lose: training of 8x32x112x112 took 673 us so, not 595 (AVX2).
+//
+// In tiny tensors a merge of many folds costs more than it saves: 64 elements at most, and any
+// multiple of C, the largest. Without a reduction the next of 16 k up to 128: inference of 64x10
+// 243 ns, now 193, 256x5 329 and 253 (AVX-512).
 int32_t choose_fold(int32_t channels, int32_t rows, bool reduces) {
     if (channels % 64 == 0)
         return 1;
-    const bool tiny = int64_t{channels} * rows < 4096;
+    const int64_t elements = int64_t{channels} * rows;
+    const bool tiny = elements < 4096, large = elements >= int64_t{1} << 21;
     int32_t step = 1;
     while (step * (channels % 16) % 16 != 0)
         step *= 2;
-    for (int32_t f = step; !reduces && int64_t{f} * channels <= (tiny ? 128 : 64); f += step) {
+    const int32_t first = !reduces ? (tiny ? 128 : 64) : tiny || large ? 0 : 64;
+    for (int32_t f = step; int64_t{f} * channels <= first; f += step) {
         if (f * channels >= 64 && rows % f == 0)
             return f;
     }
