@@ -95,10 +95,10 @@ public:
     Output<Buffer<T>> g_out{"g", 3};
 
     void generate() {
-        const Expr v = (x(g.s, g.c, g.n) - center(g.c)) * scale(g.c) + offset(g.c);
         const Expr addend = zero_unless(factor != cast<T>(0), z(g.s, g.c, g.n) * factor);
-        g.y(g.s, g.c, g.n) = slope * activation_gradient(form, dy(g.s, g.c, g.n), v + addend,
-                                                         {lower, upper, alpha}, activations.set());
+        g.y(g.s, g.c, g.n) =
+            slope * activation_gradient(form, dy(g.s, g.c, g.n), normalized(*this, g) + addend,
+                                        {lower, upper, alpha}, activations.set());
         g.forms = activation_forms(form, activations.set(), {ActivationForm::leaky_relu});
         describe<T>(g, layout, false, g_out, {&x, &z, &dy});
         all_from_zero(x, z, dy, center, scale, offset, g.y);

@@ -4,6 +4,32 @@
 #include <limits>
 
 namespace halnorm {
+namespace {
+
+// 1 / sqrt(v) of a positive double, within 2 ulp: the exponent halved on the bits, which is within
+// 3.5 %, and four steps of Newton. Square root and division of doubles take several times as long,
+// and these were most of inference at 1x2048x7x7. A subnormal v, whose bits have no exponent to
+// halve, is first made a normal one.
+Expr inverse_square_root(const Expr &v) {
+    const Expr magic = Halide::Internal::make_const(Halide::UInt(64), 0x5fe6eb50c7b537a9);
+    // By its bits: a limit of double is written into C and OpenCL by way of float, which has none.
+    const Expr limit = Halide::Internal::make_const(Halide::UInt(64), uint64_t{1} << 52);
+    const Expr subnormal = Halide::reinterpret<uint64_t>(v) < limit;
+    const Expr w = v * select(subnormal, Expr(0x1p+108), Expr(1.0));
+    Expr y = Halide::reinterpret<double>(magic - (Halide::reinterpret<uint64_t>(w) >> 1));
+    const Expr half = Expr(0.5) * w;
+    for (int step = 0; step < 4; step++)
+        y = y * (Expr(1.5) - half * y * y);
+    return y * select(subnormal, Expr(0x1p+54), Expr(1.0));
+}
+
+// Cheap forms are bound by memory.
+bool cheap(ActivationForm form) {
+    return form == ActivationForm::clamp || form == ActivationForm::leaky_relu ||
+           form == ActivationForm::hardswish;
+}
+
+}  // namespace
 
 Tuple coefficients_of(const Expr &mean, const Expr &inv_std, const Expr &gamma, const Expr &beta,
                       Type t) {
@@ -27,27 +53,6 @@ Tuple coefficients_of(const Expr &mean, const Expr &inv_std, const Expr &gamma, 
     const Expr rest = select(real(center) == mean, Expr(0.0), mean - real(center));
     return {center, cast(t, scale), cast(t, real(beta) - rest * scale)};
 }
-
-namespace {
-
-// 1 / sqrt(v) of a positive double, within 2 ulp: the exponent halved on the bits, which is within
-// 3.5 %, and four steps of Newton. Square root and division of doubles take several times as long,
-// and these were most of inference at 1x2048x7x7. A subnormal v, whose bits have no exponent to
-// halve, is first made a normal one.
-Expr inverse_square_root(const Expr &v) {
-    const Expr magic = Halide::Internal::make_const(Halide::UInt(64), 0x5fe6eb50c7b537a9);
-    // By its bits: a limit of double is written into C and OpenCL by way of float, which has none.
-    const Expr limit = Halide::Internal::make_const(Halide::UInt(64), uint64_t{1} << 52);
-    const Expr subnormal = Halide::reinterpret<uint64_t>(v) < limit;
-    const Expr w = v * select(subnormal, Expr(0x1p+108), Expr(1.0));
-    Expr y = Halide::reinterpret<double>(magic - (Halide::reinterpret<uint64_t>(w) >> 1));
-    const Expr half = Expr(0.5) * w;
-    for (int step = 0; step < 4; step++)
-        y = y * (Expr(1.5) - half * y * y);
-    return y * select(subnormal, Expr(0x1p+54), Expr(1.0));
-}
-
-}  // namespace
 
 Expr inverse_deviation(const Expr &variance, const Expr &epsilon) {
     const Expr v = variance + epsilon;
@@ -138,16 +143,6 @@ void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const E
     add(g.full(g.fulls.x, g.c, g.fulls.y, g.b));
     add(g.rest(g.c, g.rests, g.b));
 }
-
-namespace {
-
-// Cheap forms are bound by memory.
-bool cheap(ActivationForm form) {
-    return form == ActivationForm::clamp || form == ActivationForm::leaky_relu ||
-           form == ActivationForm::hardswish;
-}
-
-}  // namespace
 
 std::vector<Form> activation_forms(const Expr &form, const ActivationSet &built,
                                    std::vector<ActivationForm> not_used) {

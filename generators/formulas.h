@@ -101,6 +101,12 @@ void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const E
 std::vector<Form> activation_forms(const Expr &form, const ActivationSet &built,
                                    std::vector<ActivationForm> not_used = {});
 
+// v, what the activation is of but for a z, from the inputs that the stages have which need it.
+template<typename Inputs>
+Expr normalized(const Inputs &of, const Pointwise &g) {
+    return (of.x(g.s, g.c, g.n) - of.center(g.c)) * of.scale(g.c) + of.offset(g.c);
+}
+
 // Layout, extents and strides of a stage over all elements; `tensors` are those that are read.
 template<typename T>
 void describe(Pointwise &g, Layout layout, bool streaming, Output<Buffer<T>> &y,

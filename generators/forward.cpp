@@ -215,6 +215,14 @@ private:
     PerChannel g;
 };
 
+// act(v), from the inputs that the stages have which end in it.
+template<typename T, typename Inputs>
+Expr activated(const Inputs &of, const Halide::Target &target, const Expr &v) {
+    return activate(of.form, v,
+                    {of.lower, of.upper, of.alpha, max_keeps_nan(target, Halide::type_of<T>())},
+                    of.activations.set());
+}
+
 template<typename T>
 class NormalizeGenerator : public Halide::Generator<NormalizeGenerator<T>> {
 public:
@@ -232,10 +240,7 @@ public:
     Output<Buffer<T>> y{"y", 3};
 
     void generate() {
-        const Expr v = (x(g.s, g.c, g.n) - center(g.c)) * scale(g.c) + offset(g.c);
-        g.y(g.s, g.c, g.n) = activate(
-            form, v, {lower, upper, alpha, max_keeps_nan(this->get_target(), Halide::type_of<T>())},
-            activations.set());
+        g.y(g.s, g.c, g.n) = activated<T>(*this, this->get_target(), normalized(*this, g));
         g.forms = activation_forms(form, activations.set());
         describe<T>(g, layout, streaming, y, {&x});
         all_from_zero(x, center, scale, offset, g.y);
@@ -266,11 +271,8 @@ public:
     Output<Buffer<T>> y{"y", 3};
 
     void generate() {
-        const Expr v = (x(g.s, g.c, g.n) - center(g.c)) * scale(g.c) + offset(g.c);
-        g.y(g.s, g.c, g.n) =
-            activate(form, v + z(g.s, g.c, g.n) * factor,
-                     {lower, upper, alpha, max_keeps_nan(this->get_target(), Halide::type_of<T>())},
-                     activations.set());
+        g.y(g.s, g.c, g.n) = activated<T>(*this, this->get_target(),
+                                          normalized(*this, g) + z(g.s, g.c, g.n) * factor);
         g.forms = activation_forms(form, activations.set());
         describe<T>(g, layout, streaming, y, {&x, &z});
         all_from_zero(x, z, center, scale, offset, g.y);

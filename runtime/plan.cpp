@@ -22,7 +22,8 @@ constexpr int64_t apply_elements = int64_t{64} * 1024;
 // 1x32x28x28 1.6 and 1.2; 2.0 and 1.6; 3.7 and 2.2; 3.7 and 3.9. Training of 1x16x32x32 1.78 and
 // 1.61; 2.5 and 2.2; 4.0 and 3.0; 7.3 and 6.9, of 8x32x56x56 94 and 88; 108 and 104; 175 and 136;
 // 350 and 317. Backward of 8x32x56x56 155 and 146; 200 and 200; 346 and 342; 638 and 545. Sums over
-// large tensors lose: training of 8x32x112x112 took 673 us so, not 595 (AVX2).
+// large tensors, which x86_avx.cpp takes in strips, lose: training of 8x32x112x112 took 673 us so,
+// not 595 (AVX2).
 //
 // Sums over up to 2 MB take 64 k as 128 k, for there are fewer channels of folds to merge: training
 // of 1x24x56x56 7.1 us, now 6.5 (AVX-512), 10.0 and 9.3 (AVX2), of 1x3x64x64 2.3 and 1.8, 3.0 and
