@@ -73,7 +73,7 @@ def estimate(case, rounds):
     if case.data:
         return case.bytes / REFERENCE_PER_SECOND
     call = 3 * case.bytes / BYTES_PER_SECOND
-    warm_up = call if call < timing.WARM_UP_BELOW else 0
+    warm_up = timing.warm_up_calls(call) * call
     return CONTENDERS * rounds * (max(call, timing.BATCH_SECONDS) + warm_up) + 3 * case.bytes / PREPARED_PER_SECOND
 
 
