@@ -60,9 +60,11 @@ struct PanelTuning {
     int V;
     bool masked_tails;
     std::vector<int> sums_panels, map_panels;
-    // Channels of a row up to which a panel keeps its coefficients over some rows, and above which
-    // rows are taken in pairs (where an element needs three coefficients; half of it for six).
-    int narrow = 64, wide = 1024;
+    // Channels of a row up to which a panel keeps its coefficients over some rows.
+    int narrow = 64;
+    // Channels of a row, where an element needs three coefficients (half as many where it needs
+    // six), above which wide_rows are taken together, wide_vectors at a time.
+    int wide = any_width, wide_vectors = 4, wide_rows = 2;
     // Channels up to which a panel keeps six coefficients over some rows; 0: none does.
     int narrow_of_six = 0;
     // Channels whose accumulators for large tensors stay in L1; 0: panels for all.

@@ -37,6 +37,7 @@ RowTuning rows(const Target &target, Halide::Type type) {
 // 23.0 ms instead of 21.2, at 8x128x56x56 10.1 instead of 10.9 (2026-11-27).
 PanelTuning panels(const Target &target, Halide::Type type) {
     PanelTuning t = {target.natural_vector_size(type), true, {4, 2}, {4}};
+    t.wide = 1024;
     t.sums_strip = 4096 / type.bytes();
     return t;
 }

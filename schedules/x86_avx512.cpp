@@ -32,9 +32,16 @@ RowTuning rows(const Target &target, Halide::Type type) {
 // 75 to 88 % of memcpy, one at a time 95 to 98; training at 8x32x112x112 with sums in strips 57 %,
 // in panels 65 (Xeon with 2 MB of L2, 2026-11-27). Six coefficients of 32 channels in registers
 // over eight rows: backward at 1x64x112x112 151 us, now 143 (relu, Zen 5, 2026-11-28).
+//
+// Coefficients of more than 30 KB do not stay in L1 beside the rows, and are loaded for four rows
+// at once: inference of 64x4096 40 us, now 28, 4x4096x7x7 120 and 83, training 173 and 137,
+// backward 261 and 249, 8x2048x7x7 268 and 244; of 8x1280x7x7 it would be 0.94 times as fast. Two
+// or four vectors of four rows gain 2 to 4 % more and cost 4 and 8 KB (relu, Zen 5, 2026-11-28).
 PanelTuning panels(const Target &target, Halide::Type type) {
     PanelTuning t = {target.natural_vector_size(type), true, {8, 5, 4}, {4}};
-    t.wide = 4096;
+    t.wide = 10240 / type.bytes();
+    t.wide_vectors = 1;
+    t.wide_rows = 4;
     t.narrow_of_six = 64;
     return t;
 }
