@@ -41,7 +41,7 @@ elseif(HALNORM_SANITIZE STREQUAL memory)
   set(HALNORM_KERNEL_PASSES -force-attribute=sanitize_memory -passes=forceattrs,msan)
 elseif(HALNORM_SANITIZE STREQUAL thread)
   # The pass leaves out what is wider than 16 bytes, so vectors are taken apart first. Streaming stores have to stay whole
-  # (generators/streaming_stores.cpp): their kernels are seen up to 16 bytes.
+  # (generators/memory_hints.cpp): their kernels are seen up to 16 bytes.
   set(HALNORM_KERNEL_PASSES
     -force-attribute=sanitize_thread "-passes=forceattrs,function(scalarizer<load-store>),tsan-module,function(tsan)")
   set(HALNORM_STREAMING_KERNEL_PASSES -force-attribute=sanitize_thread "-passes=forceattrs,tsan-module,function(tsan)")

@@ -66,7 +66,7 @@ set(HALNORM_KERNELS_DIR "" CACHE PATH
   "Take the kernels as they are in this folder, kernels/ of another build with the same variants, and generate none")
 
 if(HALNORM_ARCH STREQUAL x86-64)
-  option(HALNORM_STREAMING "Build the kernels with streaming stores that the list of variants names (needs LLVM 22)" ON)
+  option(HALNORM_STREAMING "Build the kernels with streaming stores and prefetches that the list of variants names (needs LLVM 22)" ON)
 endif()
 
 # Stages: those with x and y have a kernel per layout. GpuKernels (runtime/kernels.h) has them in the order of ALL_STAGES.
@@ -113,16 +113,20 @@ endfunction()
 
 # Stages that have a second kernel with streaming stores where a variant names them, as a stage NAME_streaming.
 set(HALNORM_STREAMING_STAGES normalize normalize_add input_gradient)
+# Kernels that prefetch where a variant names them.
+set(HALNORM_PREFETCH_KERNELS sums_nchw gradient_sums_nchw)
 
-# halnorm_variant(NAME SCHEDULE FILE [ARCH ...] [FEATURES ...] [STREAMING STAGE...] [DEVICE cuda|opencl] [ACTIVATE_APART]
-#                 [EXPERIMENTAL])
+# halnorm_variant(NAME SCHEDULE FILE [ARCH ...] [FEATURES ...] [STREAMING STAGE...] [PREFETCH STAGE_LAYOUT...]
+#                 [DEVICE cuda|opencl] [ACTIVATE_APART] [EXPERIMENTAL])
 # The generator program is built for every variant, so that cross builds find all of them; the kernels only where ARCH
 # (default: any) is this platform's.
 function(halnorm_variant NAME)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "ACTIVATE_APART;EXPERIMENTAL" "SCHEDULE;DEVICE" "ARCH;FEATURES;STREAMING")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ACTIVATE_APART;EXPERIMENTAL" "SCHEDULE;DEVICE"
+    "ARCH;FEATURES;STREAMING;PREFETCH")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SCHEDULE)
     message(FATAL_ERROR "halnorm_variant(${NAME}): should be NAME SCHEDULE FILE [ARCH ...] [FEATURES ...] "
-                        "[STREAMING STAGE...] [DEVICE cuda|opencl] [ACTIVATE_APART] [EXPERIMENTAL]; was not: ${arg_UNPARSED_ARGUMENTS}")
+                        "[STREAMING STAGE...] [PREFETCH STAGE_LAYOUT...] [DEVICE cuda|opencl] [ACTIVATE_APART] [EXPERIMENTAL]; "
+                        "was not: ${arg_UNPARSED_ARGUMENTS}")
   endif()
   # What a store put past the cache is not there for the activation, and a device would wait for each kernel.
   if(arg_ACTIVATE_APART AND (arg_DEVICE OR arg_STREAMING MATCHES normalize))
@@ -131,6 +135,11 @@ function(halnorm_variant NAME)
   foreach(stage IN LISTS arg_STREAMING)
     if(NOT stage IN_LIST HALNORM_STREAMING_STAGES)
       message(FATAL_ERROR "halnorm_variant(${NAME}): STREAMING was ${stage}, should be of: ${HALNORM_STREAMING_STAGES}")
+    endif()
+  endforeach()
+  foreach(kernel IN LISTS arg_PREFETCH)
+    if(NOT kernel IN_LIST HALNORM_PREFETCH_KERNELS)
+      message(FATAL_ERROR "halnorm_variant(${NAME}): PREFETCH was ${kernel}, should be of: ${HALNORM_PREFETCH_KERNELS}")
     endif()
   endforeach()
 
@@ -160,10 +169,11 @@ function(halnorm_variant NAME)
   foreach(arch IN LISTS archs)
     halnorm_target_of(${arch} "${arg_FEATURES}" target emit)
     list(JOIN arg_FEATURES " " features)
+    list(JOIN arg_PREFETCH " " prefetch)
     set_property(GLOBAL APPEND PROPERTY HALNORM_VARIANT_LIST
       "  {\"name\": \"${NAME}\", \"arch\": \"${arch}\", \"schedule\": \"${schedule}\", \"features\": \"${features}\", \
 \"device\": \"${arg_DEVICE}\", \"target\": \"${target}\", \"emit\": \"${emit}\", \"in_normalize\": ${in_normalize}, \
-\"in_activate\": ${in_activate}}")
+\"in_activate\": ${in_activate}, \"prefetch\": \"${prefetch}\"}")
   endforeach()
 
   set_property(GLOBAL APPEND PROPERTY HALNORM_VARIANT_NAMES ${NAME})
@@ -186,6 +196,7 @@ function(halnorm_variant NAME)
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_EMIT ${emit})
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_FEATURES "${arg_FEATURES}")
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_STREAMING "${arg_STREAMING}")
+  set_property(GLOBAL PROPERTY HALNORM_${NAME}_PREFETCH "${arg_PREFETCH}")
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_IN_NORMALIZE ${in_normalize})
   set_property(GLOBAL PROPERTY HALNORM_${NAME}_IN_ACTIVATE ${in_activate})
   if(arg_DEVICE)
@@ -229,19 +240,27 @@ function(halnorm_add_kernel LIBRARY KERNEL VARIANT STAGE DTYPE)
   endif()
   set(depends ${generator})
   set(passes ${HALNORM_KERNEL_PASSES})
+  get_property(prefetch GLOBAL PROPERTY HALNORM_${VARIANT}_PREFETCH)
+  list(TRANSFORM prefetch REPLACE "(.+)" "halnorm_\\1_${DTYPE}__${VARIANT}")
+  set(hints FALSE)
   if(STAGE MATCHES "(.+)_streaming$")
     set(STAGE ${CMAKE_MATCH_1})
     list(APPEND ARGN streaming=true)
-    set(emit bitcode)
     set(passes ${HALNORM_STREAMING_KERNEL_PASSES})
-    # All of these stages write to the Func y of generators/stages.h.
+    set(hints y)  # to which all of these stages write (generators/stages.h)
+  elseif(HALNORM_STREAMING AND NOT passes AND KERNEL IN_LIST prefetch)
+    list(APPEND ARGN prefetch=true)
+    set(hints "")
+  endif()
+  if(NOT hints STREQUAL FALSE)
+    set(emit bitcode)
     if(HALNORM_GENERATORS_DIR)
-      set(streaming_stores ${HALNORM_GENERATORS_DIR}/streaming_stores)
+      set(memory_hints ${HALNORM_GENERATORS_DIR}/memory_hints)
     else()
-      set(streaming_stores halnorm_streaming_stores)
+      set(memory_hints halnorm_memory_hints)
     endif()
-    set(finish COMMAND ${streaming_stores} ${out}/${KERNEL}.bc y ${kernel})
-    list(APPEND depends ${streaming_stores})
+    set(finish COMMAND ${memory_hints} ${out}/${KERNEL}.bc ${kernel} ${hints})
+    list(APPEND depends ${memory_hints})
   elseif(passes AND emit STREQUAL object)
     set(emit bitcode)
     list(PREPEND finish

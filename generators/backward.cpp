@@ -115,6 +115,7 @@ class GradientSumsGenerator : public Halide::Generator<GradientSumsGenerator<T>>
 public:
     Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
     Activations activations;
+    Halide::GeneratorParam<bool> prefetch{"prefetch", false};
     Input<Buffer<T>> x{"x", 3};  // or y
     Input<Buffer<T>> dy{"dy", 3};
     Input<Buffer<T>> center{"center", 1};
@@ -131,22 +132,17 @@ public:
     Output<Func> sums{"sums", {Float(64), Float(64)}, 2};
 
     void generate() {
-        g.layout = layout;
-        g.type = Halide::type_of<T>();
-        dense_in(g.layout, x);
-        dense_in(g.layout, dy);
         const ElementOf element =
             element_of(*this, this->get_target(), covered_forms.apart_in_sums);
         g.forms = element.forms();
         g.cheap = element.is_cheap();
-        describe_sums(g, this->get_target(), x.dim(0).extent(), x.dim(1).extent(),
-                      x.dim(2).extent(), {block_n, chunk_s, chunk_n},
-                      [&](const Expr &s, const Expr &row, const Expr &counts) {
-                          const Element e = element(x(s, g.c, row), dy(s, g.c, row), center(g.c),
-                                                    scale(g.c), offset(g.c));
-                          const Expr gradient = select(counts, e.g, cast<T>(0));
-                          return Tuple(gradient, gradient * e.d);
-                      });
+        describe<T>(g, layout, this->get_target(), prefetch, {&x, &dy}, {block_n, chunk_s, chunk_n},
+                    [&](const Expr &s, const Expr &row, const Expr &counts) {
+                        const Element e = element(x(s, g.c, row), dy(s, g.c, row), center(g.c),
+                                                  scale(g.c), offset(g.c));
+                        const Expr gradient = select(counts, e.g, cast<T>(0));
+                        return Tuple(gradient, gradient * e.d);
+                    });
         sums = g.sums;
         all_from_zero(x, dy, center, scale, offset);
         from_zero(g.sums, 1);

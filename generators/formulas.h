@@ -97,6 +97,27 @@ using Terms = std::function<Tuple(const Expr &s, const Expr &row, const Expr &co
 void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const Expr &C,
                    const Expr &N, const Cut &cut, const Terms &terms);
 
+// What Halide's directives for an input take.
+inline Halide::Parameter parameter_of(const Func &input) {
+    return input.value().as<Halide::Internal::Call>()->param;
+}
+
+// The same, and layout and strides; x is the first of `tensors`, which are those that are read.
+template<typename T>
+void describe(Sums &g, Layout layout, const Halide::Target &target, bool prefetch,
+              std::initializer_list<Input<Buffer<T>> *> tensors, const Cut &cut,
+              const Terms &terms) {
+    g.layout = layout;
+    g.type = Halide::type_of<T>();
+    for (Input<Buffer<T>> *tensor : tensors) {
+        dense_in(g.layout, *tensor);
+        if (prefetch)
+            g.prefetched.push_back(parameter_of(*tensor));
+    }
+    Input<Buffer<T>> &x = **tensors.begin();
+    describe_sums(g, target, x.dim(0).extent(), x.dim(1).extent(), x.dim(2).extent(), cut, terms);
+}
+
 // The forms of the activations that are built, but those that are `not_used`.
 std::vector<Form> activation_forms(const Expr &form, const ActivationSet &built,
                                    std::vector<ActivationForm> not_used = {});

@@ -77,6 +77,7 @@ template<typename T>
 class SumsGenerator : public Halide::Generator<SumsGenerator<T>> {
 public:
     Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
+    Halide::GeneratorParam<bool> prefetch{"prefetch", false};
     Input<Buffer<T>> x{"x", 3};
     Input<Buffer<T>> shift{"shift", 2};
     Input<int> block_n{"block_n"};
@@ -85,15 +86,11 @@ public:
     Output<Func> sums{"sums", {Float(64), Float(64)}, 2};
 
     void generate() {
-        g.layout = layout;
-        g.type = Halide::type_of<T>();
-        dense_in(g.layout, x);
-        describe_sums(
-            g, this->get_target(), x.dim(0).extent(), x.dim(1).extent(), x.dim(2).extent(),
-            {block_n, chunk_s, chunk_n}, [&](const Expr &s, const Expr &row, const Expr &counts) {
-                const Expr d = select(counts, x(s, g.c, row) - shift(g.c, g.b), cast<T>(0));
-                return Tuple(d, d * d);
-            });
+        describe<T>(g, layout, this->get_target(), prefetch, {&x}, {block_n, chunk_s, chunk_n},
+                    [&](const Expr &s, const Expr &row, const Expr &counts) {
+                        const Expr d = select(counts, x(s, g.c, row) - shift(g.c, g.b), cast<T>(0));
+                        return Tuple(d, d * d);
+                    });
         sums = g.sums;
         from_zero(x);
         from_zero(shift, 1);

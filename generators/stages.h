@@ -69,6 +69,8 @@ struct Sums {
     Halide::Func sums{
         "sums"};  // (c, b), output; update(0) over fulls = (part, row), update(1) over rests
     Halide::RDom in_full, full_lane, fulls, in_rest, in_tail, in_short, rest_lane, rests;
+    // The tensors, of a kernel that may prefetch them (generators/memory_hints.cpp), else none.
+    std::vector<Halide::Parameter> prefetched;
     std::vector<Form> forms;
     Halide::Expr cheap = Halide::Internal::const_true();  // the form is cheap
     Halide::Expr width, row, rows;  // extents of x in c, s and n: what kernels are specialized on
@@ -125,7 +127,7 @@ struct Pointwise {
     Layout layout = Layout::nchw;
     Halide::Type type;
 
-    // A kernel whose stores go past the cache (generators/streaming_stores.cpp). It is called where
+    // A kernel whose stores go past the cache (generators/memory_hints.cpp). It is called where
     // every row of y, along s or in NHWC along c, is whole cache lines; all stores to y have to be
     // whole vectors, so no tail is wanted and none allowed.
     bool streaming = false;

@@ -47,6 +47,7 @@ struct RowTuning {
     bool short_apart = false;      // loops of their own for rows shorter than all lanes
     bool constant_around = false;  // sums of constant_rows have the loops around them to themselves
     bool forms_share = false;
+    int prefetch_bytes = 0;  // how far ahead, in kernels that may prefetch short rows
 };
 void shift_by_row(Shift &g, int V);
 void sums_by_row(Sums &g, const RowTuning &t);

@@ -25,6 +25,7 @@ RowTuning rows(const Target &target, Halide::Type type) {
         target.natural_vector_size(type), 16, false, {49, 196}, Sums::full_lane_count, 4};
     t.whole_units = true;
     t.short_apart = t.constant_around = true;
+    t.prefetch_bytes = 1536;
     return t;
 }
 

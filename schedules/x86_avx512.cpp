@@ -23,6 +23,7 @@ RowTuning rows(const Target &target, Halide::Type type) {
     RowTuning t = {target.natural_vector_size(type), 16, true, {49, 196}};
     t.whole_units = true;
     t.short_apart = true;
+    t.prefetch_bytes = 1536;
     return t;
 }
 

@@ -10,6 +10,7 @@ STAGES = ("shift", "sums", "normalize", "normalize_add", "activate", "activation
 DEFAULT_STAGES = ("sums", "normalize", "gradient_sums", "input_gradient")
 LAYOUTS = ("nchw", "nhwc")
 DTYPES = {"f32": 4, "f64": 8}
+PREFETCH = "prefetch=true"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Variant:
     features: tuple
     in_normalize: int  # bits of the activations that normalize contains
     in_activate: int  # and activate, if the variant has it
+    prefetch: tuple  # kernels that prefetch, as STAGE_LAYOUT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Kernel:
             words.append(f"activations={variant.in_normalize}")
         elif self.stage == "activate":
             words.append(f"activations={variant.in_activate}")
+        if f"{self.stage}_{self.layout}" in variant.prefetch:
+            words.append(PREFETCH)
         return words
 
 
@@ -72,7 +76,7 @@ def choose(entries, name, platform=None):
         refuse(f"VARIANT was '{name}' on {platform}, should be one that Halide compiles: "
                "this one it emits as C++, and its loops are made by the platform's compiler")
     return Variant(name, entry["arch"], platform, entry["schedule"], entry["target"], tuple(entry["features"].split()),
-                   entry["in_normalize"], entry["in_activate"])
+                   entry["in_normalize"], entry["in_activate"], tuple(entry["prefetch"].split()))
 
 
 def kernels(stages, layouts, dtypes):

@@ -55,7 +55,7 @@ class Table(unittest.TestCase):
 class Choose(unittest.TestCase):
     ENTRIES = [
         {"name": name, "arch": arch, "schedule": name, "features": "neon", "device": device, "target": f"{arch}-linux",
-         "emit": emit, "in_normalize": 7, "in_activate": 8}
+         "emit": emit, "in_normalize": 7, "in_activate": 8, "prefetch": "sums_nchw"}
         for name, arch, device, emit in [
             ("arm_neon", "arm-32", "", "object"), ("arm_neon", "arm-64", "", "object"),
             ("cuda", "x86-64", "cuda", "object"),
@@ -68,10 +68,11 @@ class Choose(unittest.TestCase):
 
     def test_kernels(self):
         variant = variants.choose(self.ENTRIES, "arm_neon")
-        kernels = variants.kernels(["normalize", "activate"], ["nchw", "nhwc"], ["f32"])
+        kernels = variants.kernels(["normalize", "activate", "sums"], ["nchw", "nhwc"], ["f32"])
         self.assertEqual([(kernel.name, kernel.parameters(variant)) for kernel in kernels], [
             ("normalize_nchw_f32", ["layout=nchw", "activations=7"]),
-            ("normalize_nhwc_f32", ["layout=nhwc", "activations=7"]), ("activate_f32", ["activations=8"])])
+            ("normalize_nhwc_f32", ["layout=nhwc", "activations=7"]), ("activate_f32", ["activations=8"]),
+            ("sums_nchw_f32", ["layout=nchw", "prefetch=true"]), ("sums_nhwc_f32", ["layout=nhwc"])])
 
 
 if __name__ == "__main__":

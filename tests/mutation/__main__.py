@@ -21,7 +21,7 @@ TARGETS = ("halnorm_tests", "halnorm_allocation_tests", "halnorm_dispatch_tests"
            "halnorm_program")
 # What the targets run, of the tests that always run.
 SUITE = (r"^(reference|variants|first_use|errors|gradients|dispatch|allocation|layer|parameters|state|model_average"
-         r"|streaming(\..+)?|streaming_stores|(grid|backward|bits|accuracy|activations|edges|special_values|guard|properties|program)\..+)$")
+         r"|streaming(\..+)?|memory_hints|(grid|backward|bits|accuracy|activations|edges|special_values|guard|properties|program)\..+)$")
 
 
 class Failed(Exception):

@@ -100,7 +100,7 @@ FAULTS = [
           "(a.dgamma != nullptr || a.dbeta != nullptr || (pass->dx != nullptr && by_batch))",
           "(a.dgamma != nullptr || a.dbeta != nullptr)", BACKWARD),
     # --- the step between Halide and the object ---
-    Fault("no_fence", "generators/streaming_stores.cpp",
+    Fault("no_fence", "generators/memory_hints.cpp",
           "            fence_before_returns(function);\n", "", STREAMING),
     # --- schedules ---
     Fault("tail_shifted_inwards_generic", "schedules/generic.cpp",

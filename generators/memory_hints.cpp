@@ -1,14 +1,19 @@
-// A step of the build between Halide's bitcode and the object: marks the stores to one buffer as
-// non-temporal, which Halide 21 cannot say.
+// A step of the build between Halide's bitcode and the object, for what Halide 21 cannot say about
+// memory: prefetches are into all caches, and stores to BUFFER, if one is named, non-temporal.
 //
-//     streaming_stores KERNEL.bc BUFFER KERNEL.o
+//     memory_hints KERNEL.bc KERNEL.o [BUFFER]
+//
+// Halide's prefetches are for data that are used once. On some machines such data are in L1 only,
+// and the next stage, which reads them again, would find them in no cache.
 //
 // A streaming kernel is called with rows that are whole cache lines (runtime/streaming.cpp), and
 // scheduled without tails: every store to the buffer is a whole vector, aligned to its size. Where
-// one is not, or none is found, an edited schedule has broken that, and this fails.
+// one is not, or none is found, an edited schedule has broken that, and this fails. So it does
+// where nothing is to be done: such a kernel needs none of this.
 #include <llvm/Bitcode/BitcodeReader.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/InstIterator.h>
+#include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Module.h>
@@ -22,7 +27,7 @@
 
 namespace {
 
-llvm::ExitOnError exit_on_error("streaming_stores: ");
+llvm::ExitOnError exit_on_error("memory_hints: ");
 
 constexpr uint64_t cache_line = 64;
 
@@ -68,6 +73,21 @@ int stream_stores(llvm::Function &function, llvm::StringRef buffer) {
         }
         store->setAlignment(llvm::Align(bytes));
         store->setMetadata(llvm::LLVMContext::MD_nontemporal, one);
+        count++;
+    }
+    return count;
+}
+
+// How many prefetches the function has; all of them are into all caches now.
+int keep_prefetched(llvm::Function &function) {
+    constexpr unsigned locality = 2, all_caches = 3;
+    int count = 0;
+    for (llvm::Instruction &instruction : llvm::instructions(function)) {
+        auto *call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction);
+        if (call == nullptr || call->getIntrinsicID() != llvm::Intrinsic::prefetch)
+            continue;
+        call->setArgOperand(
+            locality, llvm::ConstantInt::get(call->getArgOperand(locality)->getType(), all_caches));
         count++;
     }
     return count;
@@ -120,8 +140,8 @@ void write_object(llvm::Module &module, const char *path) {
 }  // namespace
 
 int main(int argc, char **argv) {
-    if (argc != 4) {
-        llvm::errs() << "usage: streaming_stores KERNEL.bc BUFFER KERNEL.o\n";
+    if (argc != 3 && argc != 4) {
+        llvm::errs() << "usage: memory_hints KERNEL.bc KERNEL.o [BUFFER]\n";
         return 2;
     }
     LLVMInitializeX86TargetInfo();
@@ -132,15 +152,21 @@ int main(int argc, char **argv) {
     llvm::LLVMContext context;
     const auto file = exit_on_error(llvm::errorOrToExpected(llvm::MemoryBuffer::getFile(argv[1])));
     const auto module = exit_on_error(llvm::parseBitcodeFile(*file, context));
-    int count = 0;
+    const char *const streamed_buffer = argc == 4 ? argv[3] : nullptr;
+    int prefetched = 0, streamed = 0;
     for (llvm::Function &function : *module) {
-        if (const int streamed = stream_stores(function, argv[2])) {
+        prefetched += keep_prefetched(function);
+        if (streamed_buffer == nullptr)
+            continue;
+        if (const int count = stream_stores(function, streamed_buffer)) {
             fence_before_returns(function);
-            count += streamed;
+            streamed += count;
         }
     }
-    if (count == 0)
-        fail(llvm::Twine(argv[1]) + ": no store to " + argv[2] + " was found");
-    write_object(*module, argv[3]);
+    if (streamed_buffer != nullptr && streamed == 0)
+        fail(llvm::Twine(argv[1]) + ": no store to " + streamed_buffer + " was found");
+    if (streamed_buffer == nullptr && prefetched == 0)
+        fail(llvm::Twine(argv[1]) + ": no prefetch was found");
+    write_object(*module, argv[2]);
     return 0;
 }

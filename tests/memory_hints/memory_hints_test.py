@@ -1,4 +1,4 @@
-"""What generators/streaming_stores makes of a kernel, and what it refuses: a schedule that breaks the marking is noticed.
+"""What generators/memory_hints makes of a kernel, and what it refuses: a schedule that breaks the marking is noticed.
 
 Environment: HALNORM_GENERATORS (the folder with the generator programs), HALNORM_SCRATCH (a folder for what the tests make).
 """
@@ -14,24 +14,29 @@ SCRATCH = pathlib.Path(os.environ["HALNORM_SCRATCH"])
 TARGET = "x86-64-linux-sse41-avx-f16c-fma-avx2-no_asserts-no_bounds_query-no_runtime"
 
 
-def bitcode(schedule, *parameters):
+def bitcode(schedule, *parameters, stage="normalize_f32"):
     SCRATCH.mkdir(parents=True, exist_ok=True)
-    subprocess.run([GENERATORS / schedule, "-g", "normalize_f32", "-f", schedule, "-o", SCRATCH, "-e", "bitcode",
+    subprocess.run([GENERATORS / schedule, "-g", stage, "-f", schedule, "-o", SCRATCH, "-e", "bitcode",
                     f"target={TARGET}", *parameters], check=True)
     return SCRATCH / f"{schedule}.bc"
 
 
-def stream(kernel, buffer="y"):
+def hint(kernel, *buffer):
     output = kernel.with_suffix(".o")
     output.unlink(missing_ok=True)
-    done = subprocess.run([GENERATORS / "streaming_stores", kernel, buffer, output], capture_output=True, text=True)
+    done = subprocess.run([GENERATORS / "memory_hints", kernel, output, *buffer], capture_output=True, text=True)
     return done, output
 
 
-class StreamingStores(unittest.TestCase):
+def disassembly(kernel):
+    return subprocess.run(["objdump", "--disassemble", "--no-show-raw-insn", kernel], check=True, capture_output=True,
+                          text=True).stdout
+
+
+class MemoryHints(unittest.TestCase):
     def test_a_kernel_without_tails_becomes_an_object(self):
         for layout in ("nchw", "nhwc"):
-            done, output = stream(bitcode("x86_avx", f"layout={layout}", "streaming=true"))
+            done, output = hint(bitcode("x86_avx", f"layout={layout}", "streaming=true"), "y")
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertEqual(output.read_bytes()[:4], b"\x7fELF")
             self.check_fences(output)
@@ -39,14 +44,18 @@ class StreamingStores(unittest.TestCase):
     def check_fences(self, kernel):
         """Non-temporal stores are ordered with nothing else: without a fence at the end, a thread that learns that the task
         is done could read what was there before."""
-        listed = subprocess.run(["objdump", "--disassemble", "--no-show-raw-insn", kernel], check=True,
-                                capture_output=True, text=True).stdout
         functions = [re.findall(r"^ +[0-9a-f]+:\t(vmovnt|sfence|ret)", function, re.M) for function in
-                     listed.split("\n\n")]
+                     disassembly(kernel).split("\n\n")]
         streaming = [function for function in functions if "vmovnt" in function]
         self.assertTrue(streaming)
         for function in streaming:
             self.assertRegex(" ".join(function), "^((vmovnt )*sfence ret ?)+$")
+
+    def test_prefetches_are_into_all_caches(self):
+        for stage in ("sums_f32", "gradient_sums_f64"):
+            done, output = hint(bitcode("x86_avx", "prefetch=true", stage=stage))
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertEqual(set(re.findall(r"\tprefetch(\w+)", disassembly(output))), {"t0"})
 
     def refused(self, done, output, message):
         self.assertEqual(done.returncode, 1)
@@ -56,18 +65,25 @@ class StreamingStores(unittest.TestCase):
 
     def test_a_schedule_that_leaves_tails_is_refused(self):
         """One that knows nothing of Pointwise::streaming."""
-        message = r"^streaming_stores: generic: a store to y was .+, should be a whole vector: the schedule has a tail$"
-        self.refused(*stream(bitcode("generic", "streaming=true")), message)
+        message = r"^memory_hints: generic: a store to y was .+, should be a whole vector: the schedule has a tail$"
+        self.refused(*hint(bitcode("generic", "streaming=true"), "y"), message)
 
     def test_a_kernel_that_does_not_store_to_the_buffer_is_refused(self):
-        self.refused(*stream(bitcode("x86_avx", "streaming=true"), "x"), r"^streaming_stores: .+: no store to x was found$")
+        self.refused(*hint(bitcode("x86_avx", "streaming=true"), "x"), r"^memory_hints: .+: no store to x was found$")
+
+    def test_a_kernel_that_does_not_prefetch_is_refused(self):
+        """The schedule of x86_avx does so in NCHW alone, and where it is wanted; generic never."""
+        message = r"^memory_hints: .+: no prefetch was found$"
+        self.refused(*hint(bitcode("x86_avx", stage="sums_f32")), message)
+        self.refused(*hint(bitcode("x86_avx", "prefetch=true", "layout=nhwc", stage="sums_f32")), message)
+        self.refused(*hint(bitcode("generic", "prefetch=true", stage="sums_f32")), message)
 
     def test_what_is_no_bitcode_is_refused(self):
         text = SCRATCH / "text.bc"
         SCRATCH.mkdir(parents=True, exist_ok=True)
         text.write_text("text")
-        self.refused(*stream(text), "^streaming_stores: ")
-        self.refused(*stream(SCRATCH / "absent.bc"), "^streaming_stores: ")
+        self.refused(*hint(text, "y"), "^memory_hints: ")
+        self.refused(*hint(SCRATCH / "absent.bc", "y"), "^memory_hints: ")
 
 
 if __name__ == "__main__":
