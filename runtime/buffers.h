@@ -55,7 +55,7 @@ inline View<1> array_view(const Plan &plan, halnorm_dtype dtype, const void *dat
 inline View<3> tensor_view(const Plan &plan, const Region &r, int tensor, const void *data,
                            const Slice &slice) {
     return View<3>(plan, r.dtype, data,
-                   {{0, r.s.extent, r.s.stride[tensor]},
+                   {{slice.s, r.s.extent, r.s.stride[tensor]},
                     {slice.c, slice.channels, r.c.stride[tensor]},
                     {slice.n, slice.rows, r.n.stride[tensor]}});
 }

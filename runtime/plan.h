@@ -36,13 +36,14 @@ inline int64_t even_part(int64_t all, int64_t size) {
 
 constexpr int64_t chunk_unit = 64;  // Sums::chunk_unit
 
-// A part of (s, c, n); s is never cut.
+// A part of (s, c, n). s is cut where results are staged alone: the extent is then the region's.
 struct Slice {
     int64_t c, channels, n, rows;
+    int64_t s = 0;
 };
 
 // How the result of a call is stored: see streaming.h.
-enum class Stores { ordinary, by_row, flat };
+enum class Stores { ordinary, by_row, flat, staged };
 
 struct Plan {
     const halnorm_config *config;

@@ -8,12 +8,13 @@ int run_input_gradient(const BackwardCall &call, const Slice &slice) {
     const bool scaled = s.form == GradientForm::identity && !call.by_batch;
     const auto form = static_cast<int32_t>(scaled ? GradientForm::scaled : s.form);
     return for_each_piece<2>(
-        plan, slice, {call.coefficients, {call.a, call.b, call.c}},
-        [&](const Region &r, const Slice &piece, const Coefficients(&k)[2], bool streaming) {
+        plan, slice, {call.coefficients, {call.a, call.b, call.c}}, call.dx.data, call.dx.index,
+        [&](const Region &r, const Slice &piece, const Coefficients(&k)[2], void *data,
+            bool streaming) {
             const auto view = [&](const BackwardTensor &t) {
                 return tensor_view(plan, r, t.index, t.data, piece);
             };
-            View<3> x = view(call.x), dy = view(call.gradient()), dx = view(call.dx);
+            View<3> x = view(call.x), dy = view(call.gradient()), dx = view({data, call.dx.index});
             CoefficientViews v(plan, k[0], piece), abc(plan, k[1], piece);
             const auto *table = result_table(plan, streaming, input_gradient_kernels,
                                              input_gradient_streaming_kernels);

@@ -7,10 +7,11 @@ namespace {
 int run(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
         const Coefficients &coefficients, const ActivationScalars &a) {
     return for_each_piece<1>(
-        plan, slice, {coefficients},
-        [&](const Region &r, const Slice &piece, const Coefficients(&k)[1], bool streaming) {
+        plan, slice, {coefficients}, tensors.y, 1,
+        [&](const Region &r, const Slice &piece, const Coefficients(&k)[1], void *data,
+            bool streaming) {
             View<3> x = tensor_view(plan, r, 0, tensors.x, piece);
-            View<3> y = tensor_view(plan, r, 1, tensors.y, piece);
+            View<3> y = tensor_view(plan, r, 1, data, piece);
             View<3> z = tensor_view(plan, r, 2, tensors.z, piece);
             CoefficientViews c(plan, k[0], piece);
             const auto *table = result_table(plan, streaming, normalize_add_kernels,

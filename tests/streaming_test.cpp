@@ -3,6 +3,7 @@
 // archive/instructions_test.py.
 #include "streaming.h"
 
+#include <cstring>
 #include <gtest/gtest.h>
 #include <iterator>
 
@@ -17,10 +18,10 @@ using halnorm::Stores;
 
 // Rows that are whole cache lines of both dtypes; rows that are whole together (49, 100, 196), with
 // channels left over (17 and 20 of 49), and with too few images for that; rows so wide that they
-// are taken in fours, and three left.
+// are taken in fours, and three left; rows that are staged in parts.
 constexpr int64_t shapes[][3] = {
-    {3, 5, 64},   {2, 16, 784}, {1, 64, 1},  {40, 48, 16}, {9, 32, 49}, {8, 17, 49}, {33, 20, 49},
-    {8, 12, 196}, {70, 5, 100}, {2, 32, 49}, {9, 1, 4096}, {3, 7, 13},  {7, 2560, 1}};
+    {3, 5, 64},   {2, 16, 784}, {1, 64, 1},  {40, 48, 16}, {9, 32, 49}, {8, 17, 49},  {33, 20, 49},
+    {8, 12, 196}, {70, 5, 100}, {2, 32, 49}, {9, 1, 4096}, {3, 7, 13},  {7, 2560, 1}, {2, 3, 4501}};
 
 template<typename AnyCall, typename AnyCase>
 std::vector<unsigned char> bits_of(const AnyCase &k) {
@@ -156,8 +157,9 @@ struct Planned {
         y = x;
         y.data = memory[1];
     }
-    Stores stores() const {
-        halnorm::Operands operands = {{{"x", &x}, {"y", &y}}, 2, 1, halnorm::cut_reduction};
+    Stores stores(bool reduces = true) const {
+        halnorm::Operands operands = {
+            {{"x", &x}, {"y", &y}}, 2, 1, reduces ? halnorm::cut_reduction : nullptr};
         operands.result = 1;
         halnorm::Plan plan;
         EXPECT_EQ(make_plan(&config, operands, true, &plan), HALNORM_OK) << halnorm_last_error();
@@ -177,35 +179,61 @@ protected:
     }
 };
 
-TEST_F(StreamingRule, needs_rows_of_whole_cache_lines) {
+TEST_F(StreamingRule, takes_rows_of_whole_cache_lines_from_kernels_of_their_own) {
     EXPECT_EQ(Planned(2, 784).stores(), Stores::by_row);
-    EXPECT_EQ(Planned(2, 8).stores(), Stores::ordinary);
+    EXPECT_EQ(Planned(2, 8).stores(), Stores::staged);
     EXPECT_EQ(Planned(2, 8, HALNORM_NCHW, HALNORM_FLOAT64).stores(), Stores::by_row);
     EXPECT_EQ(Planned(2, 49, HALNORM_NHWC).stores(), Stores::by_row);
     EXPECT_EQ(Planned(8, 49).stores(), Stores::flat);
     EXPECT_EQ(Planned(8, 196, HALNORM_NCHW, HALNORM_FLOAT64).stores(), Stores::flat);
-    EXPECT_EQ(Planned(7, 49).stores(), Stores::ordinary) << "too few images";
-    EXPECT_EQ(Planned(8, 3025).stores(), Stores::ordinary) << "16 rows are no piece";
+    EXPECT_EQ(Planned(8, 49).stores(false), Stores::staged) << "order of memory";
+    EXPECT_EQ(Planned(7, 49).stores(), Stores::staged) << "too few images";
+    EXPECT_EQ(Planned(8, 3025).stores(), Stores::staged) << "16 rows are no piece";
+    EXPECT_EQ(Planned(8, 3025).stores(false), Stores::ordinary) << "nor is one";
     Planned padded(8, 784);
     padded.y.strides[0] += 8;
-    EXPECT_EQ(padded.stores(), Stores::ordinary);
+    EXPECT_EQ(padded.stores(), Stores::staged);
     padded.y.strides[0] += 8;
     EXPECT_EQ(padded.stores(), Stores::by_row);
-    Planned apart(8, 49);
-    for (halnorm_tensor *t : {&apart.x, &apart.y})
-        t->strides[1] += 15, t->strides[0] *= 2;
-    EXPECT_EQ(apart.stores(), Stores::ordinary) << "channels of an image have gaps";
+    const auto apart = [](int64_t s) {
+        Planned k(8, s);
+        for (halnorm_tensor *t : {&k.x, &k.y})
+            t->strides[1] += 15, t->strides[0] *= 2;
+        return k.stores();
+    };
+    EXPECT_EQ(apart(49), Stores::ordinary) << "channels of an image have gaps";
+    EXPECT_EQ(apart(3025), Stores::staged);
 }
 
-TEST_F(StreamingRule, needs_a_result_of_its_own_that_starts_at_a_line) {
+TEST_F(StreamingRule, needs_a_result_of_its_own) {
     for (int64_t s : {784, 49}) {
-        Planned k(8, s);
+        Planned k(8, s), channels_last(8, s, HALNORM_NHWC);
         for (int bytes : {4, 16, 32}) {
             k.y.data = k.memory[1] + bytes;
-            EXPECT_EQ(k.stores(), Stores::ordinary) << bytes;
+            EXPECT_EQ(k.stores(), Stores::staged) << bytes;
+            EXPECT_EQ(k.stores(false), Stores::staged) << bytes;
+            channels_last.y.data = channels_last.memory[1] + bytes;
+            EXPECT_EQ(channels_last.stores(), Stores::ordinary) << bytes;
         }
         k.y.data = k.x.data;
         EXPECT_EQ(k.stores(), Stores::ordinary);
+    }
+}
+
+TEST(CopyPastCache, copies_just_what_it_is_told) {
+    alignas(64) unsigned char from[400], to[400];
+    for (size_t i = 0; i < sizeof from; i++)
+        from[i] = static_cast<unsigned char>(i * 7 + 1);
+    for (size_t begin : {0, 4, 8, 16, 60, 64, 72}) {
+        for (size_t bytes = 0; bytes + begin < sizeof to; bytes += 4) {
+            std::memset(to, 0, sizeof to);
+            halnorm::copy_past_cache(to + begin, from, static_cast<int64_t>(bytes));
+            halnorm::fence_copies();
+            for (size_t i = 0; i < sizeof to; i++) {
+                const bool copied = i >= begin && i < begin + bytes;
+                ASSERT_EQ(to[i], copied ? from[i - begin] : 0) << begin << " " << bytes << " " << i;
+            }
+        }
     }
 }
 
@@ -229,7 +257,7 @@ TEST(LastLevelCache, is_compared_with_the_tensors) {
         return bytes > halnorm::streaming_from({cache, shared}, stores, reduces);
     };
     for (bool shared : {false, true}) {
-        for (Stores stores : {Stores::by_row, Stores::flat}) {
+        for (Stores stores : {Stores::by_row, Stores::flat, Stores::staged}) {
             for (bool reduces : {false, true}) {
                 EXPECT_FALSE(streams(16 * mb, 32 * mb, shared, stores, reduces));
                 EXPECT_EQ(streams(20 * mb, 32 * mb, shared, stores, reduces), shared && reduces);

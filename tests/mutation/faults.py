@@ -69,8 +69,12 @@ FAULTS = [
     Fault("streaming_from_the_whole_cache_on", "runtime/streaming.cpp",
           "int64_t twentieths = 16;", "int64_t twentieths = 20;", STREAMING),
     Fault("streaming_to_half_a_line", "runtime/streaming.cpp",
-          "reinterpret_cast<uintptr_t>(data) % cache_line != 0", "reinterpret_cast<uintptr_t>(data) % 32 != 0",
+          "reinterpret_cast<uintptr_t>(data) % cache_line == 0 &&", "reinterpret_cast<uintptr_t>(data) % 32 == 0 &&",
           STREAMING),
+    Fault("stage_that_begins_with_each_part", "runtime/streaming.h",
+          "const int64_t before = piece.s + piece.c * s;", "const int64_t before = piece.c * s;", STREAMING),
+    Fault("copies_begin_before_a_line", "runtime/streaming.cpp",
+          "begun == 0 ? 0 : cache_line - static_cast<int64_t>(begun)", "static_cast<int64_t>(begun)", STREAMING),
     # --- runtime: the rules of the layer ---
     Fault("no_rule_for_one_element", "runtime/forward_batch.cpp",
           "    if (elements <= 1) {", "    if (elements < 1) {", FORWARD),

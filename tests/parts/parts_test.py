@@ -89,7 +89,7 @@ class Streaming(unittest.TestCase):
         for layout, ran in {"NCHW": "own flat\n", "NHWC": "own\n"}.items():
             with self.subTest(layout):
                 folder = build(f"streaming-{layout}", variant, streaming=True, ACTIVATIONS=["relu"], DTYPES=["float32"],
-                               LAYOUTS=[layout], PIPELINES=["inference"])
+                               LAYOUTS=[layout], PIPELINES=["training"])
                 kernels = {name: f"halnorm_normalize_streaming_{of.lower()}_f32__{variant}"
                            for name, of in {"OWN": layout, "FLAT": "NHWC"}.items()}
                 there = set(re.findall(r" T (halnorm_normalize_streaming_\w+__\w+?)$", run("nm", folder / "libhalnorm.a"), re.M))

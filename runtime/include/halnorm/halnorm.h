@@ -144,10 +144,11 @@ typedef enum halnorm_variance_estimator HALNORM_ENUM_OF_INT {
 
 /* How y, or dx of a backward pass, is stored. Streaming stores go past the cache: memory is not read
  * before it is written, and x is not displaced, but whoever reads y next finds none of it in the
- * cache. The results are the same bits. On x86 with AVX2 or AVX-512, where y starts at a multiple of
- * 64 bytes and so do all its rows (an image's channel in NCHW, a pixel's channels in NHWC: a
- * multiple of 16 float32, 8 float64) and y is no other tensor of the call; otherwise, and on all
- * other machines, stores are ordinary. */
+ * cache. The results are the same bits. On x86 with AVX2 or AVX-512, where y is no other tensor of
+ * the call; fastest where y starts at a multiple of 64 bytes and so do all its rows (an image's
+ * channel in NCHW, a pixel's channels in NHWC: a multiple of 16 float32, 8 float64), which NHWC
+ * needs. In NCHW channels of less than 2 KB have to follow one another, and inference takes those of
+ * more than 8 KB only so. Otherwise, and on all other machines, stores are ordinary. */
 typedef enum halnorm_stores HALNORM_ENUM_OF_INT {
     HALNORM_STORES_AUTOMATIC = 0, /* streaming where the tensors of the call exceed 0.8 of the
                                      last-level cache; in a virtual machine, 0.7 of up to 32 MB, or
