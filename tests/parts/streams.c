@@ -20,7 +20,7 @@ WRAP(OWN)
 WRAP(FLAT)
 #endif
 
-enum { N = 9, C = 32, LONGEST = 64, ALL = N * C * LONGEST };
+enum { N = 17, C = 32, LONGEST = 64, ALL = N * C * LONGEST };
 
 static float x[ALL] __attribute__((aligned(64))), y[2][ALL] __attribute__((aligned(64)));
 static double mean[C], inv_std[C];
