@@ -114,7 +114,7 @@ endfunction()
 # Stages that have a second kernel with streaming stores where a variant names them, as a stage NAME_streaming.
 set(HALNORM_STREAMING_STAGES normalize normalize_add input_gradient)
 # Kernels that prefetch where a variant names them.
-set(HALNORM_PREFETCH_KERNELS sums_nchw gradient_sums_nchw)
+set(HALNORM_PREFETCH_KERNELS sums_nchw sums_nhwc gradient_sums_nchw gradient_sums_nhwc)
 
 # halnorm_variant(NAME SCHEDULE FILE [ARCH ...] [FEATURES ...] [STREAMING STAGE...] [PREFETCH STAGE_LAYOUT...]
 #                 [DEVICE cuda|opencl] [ACTIVATE_APART] [EXPERIMENTAL])

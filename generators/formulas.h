@@ -2,6 +2,7 @@
 #pragma once
 
 #include "activations.h"
+#include "prefetch.h"
 #include "stages.h"
 
 #include <algorithm>
@@ -116,6 +117,13 @@ void describe(Sums &g, Layout layout, const Halide::Target &target, bool prefetc
     }
     Input<Buffer<T>> &x = **tensors.begin();
     describe_sums(g, target, x.dim(0).extent(), x.dim(1).extent(), x.dim(2).extent(), cut, terms);
+}
+
+// After the schedule, which names the loops.
+inline void prefetch(Halide::Pipeline pipeline, const Sums &g) {
+    if (!g.prefetched.empty())
+        pipeline.add_custom_lowering_pass(
+            new Prefetch(Sums::prefetched_loop, g.prefetched, g.prefetched_bytes));
 }
 
 // The forms of the activations that are built, but those that are `not_used`.

@@ -97,7 +97,10 @@ public:
         from_zero(g.sums, 1);
     }
 
-    void schedule() { halnorm::schedule(g, this->get_target()); }
+    void schedule() {
+        halnorm::schedule(g, this->get_target());
+        halnorm::prefetch(this->get_pipeline(), g);
+    }
 
 private:
     Sums g;

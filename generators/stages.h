@@ -69,8 +69,11 @@ struct Sums {
     Halide::Func sums{
         "sums"};  // (c, b), output; update(0) over fulls = (part, row), update(1) over rests
     Halide::RDom in_full, full_lane, fulls, in_rest, in_tail, in_short, rest_lane, rests;
-    // The tensors, of a kernel that may prefetch them (generators/memory_hints.cpp), else none.
+    // The tensors, of a kernel that may prefetch them (generators/memory_hints.cpp), else none. Of a
+    // loop that a schedule renames so, it is prefetched_bytes further on (generators/prefetch.h).
     std::vector<Halide::Parameter> prefetched;
+    static constexpr const char *prefetched_loop = "prefetched";
+    int prefetched_bytes = 32768;
     std::vector<Form> forms;
     Halide::Expr cheap = Halide::Internal::const_true();  // the form is cheap
     Halide::Expr width, row, rows;  // extents of x in c, s and n: what kernels are specialized on

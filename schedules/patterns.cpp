@@ -219,25 +219,40 @@ void shift_by_panel(Shift &g, int V) {
         g.shift.specialize(g.width % V == 0).vectorize(g.c, V, TailStrategy::RoundUp);
 }
 
-// From so many elements on, memory decides, and strips of whole rows are walked in its order, with
+// From strip_elements on memory decides, and strips of whole rows are walked in its order, with
 // their accumulators in L1: a panel's 16 rows are lines far apart, which Zen 3's prefetchers do not
 // follow. backward at 8x32x112x112 (NHWC) 7.3 ms in panels, 5.8 in strips, 8x256x56x56 16.4 and
 // 11.9, 6272x1024 14.7 and 11.3; training 4.6 and 4.2, 9.8 and 9.0, 7.5 and 8.0. In cache panels
 // win: backward at 392x1280 0.43 and 0.48, 1024x64 50 us and 57 (AVX2, float32, 2026-11-27).
-constexpr int strip_elements = 1 << 21;
-
+//
+// What lies 32 KB further on is prefetched meanwhile. With AVX2, without and with: training at
+// 32x512x28x28 4440 us, 3669, 32x1024x14x14 1639, 1543, 32x2048x7x7 642, 692, backward with relu
+// 5742, 5028, 4716, 4005, 2013, 1353. With AVX-512 strips without it took 1.0 to 1.4 times as long
+// as panels; panels, and strips with it: training 4290 and 3475, 1731 and 1397, of 64x2048x7x7 1891
+// and 1634 (but of 8x512x28x28 487 and 553: from twice as many elements on), backward 6866 and
+// 5851, 4154 and 3790, of 8x256x56x56 2879 and 2502; in narrow rows, which are one panel, sums are
+// 0.7 times as fast (Zen 5, float32, 2026-11-28).
 void sums_by_panel(Sums &g, const PanelTuning &t) {
     Var co("co"), ci("ci"), cv("cv");
     const auto tail = tail_of(t.masked_tails);
-    const int widest = std::max(t.sums_strip, t.sums_panels.front() * t.V);
-    const Expr large = g.width * g.rows >= strip_elements;
+    const bool prefetches = !g.prefetched.empty();
+    const int strip = prefetches ? std::max(t.sums_strip, t.prefetched_strip) : t.sums_strip;
+    // A line more, so that the two sums are not 4 KB apart: backward at 8x2048x7x7 239 us and 205
+    // (AVX-512).
+    const int line = 64 / g.type.bytes();
+    const int widest = std::max(strip == 0 ? 0 : strip + line, t.sums_panels.front() * t.V);
+    // One comparison, whose contrary Halide knows.
+    const Expr pairs = g.width % (2 * t.V) == 0, elements = g.width * g.rows;
+    const Expr large =
+        (t.strip_from == 0 ? elements : select(g.width >= t.strip_from && pairs, elements, 0)) >=
+        t.strip_elements;
     // What has been in strips is said to be none of the panels': Halide does not see it, and would
     // keep a copy of the strips in each of them.
-    const Expr in_panels = t.sums_strip > 0 ? !large : Halide::Internal::const_true();
-    const Expr in_strips = g.width % (2 * t.V) == 0 && large;
+    const Expr in_panels = strip > 0 ? !large : Halide::Internal::const_true();
+    const Expr in_strips = pairs && large;
     const auto on_stack = [&](Func f) {
         f.store_in(MemoryType::Stack).bound_storage(g.c, widest);
-        if (t.sums_strip > 0)
+        if (strip > 0)
             Stage(f).specialize(in_strips).vectorize(g.c, t.V, tail);
         f.vectorize(g.c, t.V, tail).unroll(g.c);
     };
@@ -287,13 +302,15 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
         }
     };
     Stage sums = g.sums.update(1);
-    if (t.sums_strip > 0) {
+    if (strip > 0) {
         to_themselves(sums, in_strips, t.forms_share, [&](Stage s) {
             s.split(g.c, cv, ci, t.V, TailStrategy::RoundUp)
-                .split(cv, co, cv, t.sums_strip / t.V, TailStrategy::GuardWithIf)
+                .split(cv, co, cv, strip / t.V, TailStrategy::GuardWithIf)
                 .reorder(ci, cv, co, g.rests, g.b)
                 .vectorize(ci)
                 .never_partition_all();
+            if (prefetches)
+                s.rename(g.b, Var(Sums::prefetched_loop));
         });
     }
     for (int vectors : t.sums_panels) {
@@ -305,7 +322,7 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
         sums.never_partition_all();  // else each vector asks whether it is the last
     on_stack(g.rest_lanes.compute_at(g.sums, co));
     const auto lanes = [&](Stage s) { return s.reorder(g.c, g.l, g.in_rest.y, g.in_rest.x); };
-    if (t.sums_strip > 0) {
+    if (strip > 0) {
         to_themselves(g.rest_lanes.update(0), in_strips, false, [&](Stage s) {
             lanes(s)
                 .split(g.c, co, ci, 2 * t.V, TailStrategy::RoundUp)

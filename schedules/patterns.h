@@ -69,7 +69,8 @@ struct PanelTuning {
     // Channels up to which a panel keeps six coefficients over some rows; 0: none does.
     int narrow_of_six = 0;
     // Channels whose accumulators for large tensors stay in L1; 0: panels for all.
-    int sums_strip = 0;
+    int sums_strip = 0, prefetched_strip = 0;  // the latter in kernels that may prefetch
+    int strip_from = 0, strip_elements = 1 << 21;  // channels, and elements, from which on
     bool forms_share = false;
 };
 void shift_by_panel(Shift &g, int V);

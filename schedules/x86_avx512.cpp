@@ -44,6 +44,8 @@ PanelTuning panels(const Target &target, Halide::Type type) {
     t.wide_vectors = 1;
     t.wide_rows = 4;
     t.narrow_of_six = 64;
+    t.prefetched_strip = 4096 / type.bytes();
+    t.strip_from = 256;
     return t;
 }
 
@@ -58,8 +60,12 @@ void schedule(Shift &g, const Target &target) {
 }
 
 void schedule(Sums &g, const Target &target) {
-    g.layout == Layout::nchw ? sums_by_row(g, rows(target, g.type)) :
-                               sums_by_panel(g, panels(target, g.type));
+    if (g.layout == Layout::nchw)
+        return sums_by_row(g, rows(target, g.type));
+    PanelTuning t = panels(target, g.type);
+    if (g.forms.empty())
+        t.strip_elements *= 2;
+    sums_by_panel(g, t);
 }
 
 void schedule(Merge &g, const Target &target) {

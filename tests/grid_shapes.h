@@ -57,9 +57,9 @@ inline std::vector<Shape> shapes(halnorm_layout layout, int64_t most_elements, b
     return list;
 }
 
-// NHWC tensors whose sums a schedule may walk in another way than small ones: above 2^21 elements,
-// rows of one and a piece of 1024 channels, and folded ones; no whole number of 16 rows.
-constexpr Shape large_rows[] = {{2017, 1040, 1}, {65604, 32, 1}};
+// NHWC tensors whose sums a schedule may walk in another way than small ones: above 2^21 or 2^22
+// elements, rows of one and a piece of 1024 channels, and folded ones; no whole number of 16 rows.
+constexpr Shape large_rows[] = {{4033, 1056, 1}, {65604, 32, 1}};
 
 constexpr int offsets[] = {0, 1, 3};  // of buffers from a page, in elements
 

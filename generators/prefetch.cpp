@@ -1,0 +1,74 @@
+#include "prefetch.h"
+
+#include <algorithm>
+
+namespace halnorm {
+
+using Halide::Expr;
+using Halide::Parameter;
+using namespace Halide::Internal;
+
+namespace {
+
+// Dense vectors that an expression loads.
+class Loads : public IRVisitor {
+public:
+    std::vector<const Load *> found;
+
+protected:
+    using IRVisitor::visit;
+    void visit(const Load *load) override {
+        const Ramp *ramp = load->index.as<Ramp>();
+        if (ramp != nullptr && is_const_one(ramp->stride))
+            found.push_back(load);
+        IRVisitor::visit(load);
+    }
+};
+
+}  // namespace
+
+Stmt Prefetch::before(const Expr &value, const Stmt &s) {
+    if (!inside_)
+        return s;
+    const Expr without_lets = substitute_in_all_lets(value);
+    Loads loads;
+    without_lets.accept(&loads);
+    Stmt result = s;
+    for (const Load *load : loads.found) {
+        const auto same_name = [&](const Parameter &b) { return b.name() == load->name; };
+        const auto same_load = [&](const Expr &e) { return equal(e, load); };
+        if (std::none_of(buffers_.begin(), buffers_.end(), same_name) ||
+            std::any_of(done_.begin(), done_.end(), same_load))
+            continue;
+        done_.push_back(load);
+        const Halide::Type type = load->type.element_of();
+        const Expr at = load->index.as<Ramp>()->base + bytes_ / type.bytes();
+        const Expr prefetch =
+            Call::make(type, Call::prefetch,
+                       {Variable::make(Halide::Handle(), load->name), at, 1, 64 / type.bytes()},
+                       Call::Intrinsic);
+        result = Block::make(Evaluate::make(prefetch), result);
+    }
+    return result;
+}
+
+Stmt Prefetch::visit(const For *loop) {
+    const bool outside = inside_;
+    inside_ = inside_ || loop->name.find("." + loop_) != std::string::npos;
+    done_.clear();
+    const Stmt result = IRMutator::visit(loop);
+    done_.clear();
+    inside_ = outside;
+    return result;
+}
+
+Stmt Prefetch::visit(const Store *store) {
+    return before(store->value, store);
+}
+
+Stmt Prefetch::visit(const LetStmt *let) {
+    const Stmt result = IRMutator::visit(let);
+    return before(let->value, result);
+}
+
+}  // namespace halnorm
