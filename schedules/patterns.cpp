@@ -346,7 +346,8 @@ constexpr int rows = 8;
 
 // What stores past the cache does so in any case, from 24 KB on: inference of 16x4096x7x7 551 us,
 // now 303, training 742 and 531, backward with relu of 32x1280x7x7 649 and 575, 32x2048x7x7 2.0 ms
-// and 1.8, AVX2 2.5 and 2.1; at 32x1024x14x14 0.97 to 1.0 times as fast (Zen 5, 2026-11-28).
+// and 1.8, AVX2 2.5 and 2.1; at 32x1024x14x14 0.97 to 1.0 times as fast (Zen 5, 2026-11-28). A loop
+// over the rows, not unrolled: the latter 1.6 for 1.3, AVX2 1.75 for 1.3, but inference the same.
 constexpr int streaming_rows = 4, streaming_wide_bytes = 8192;
 
 void map_by_panel(Pointwise &g, const PanelTuning &t) {
@@ -358,12 +359,13 @@ void map_by_panel(Pointwise &g, const PanelTuning &t) {
                 .unroll(ci);
         };
         const auto wide = [&](int above, int channels, int together) {
-            panels(y.specialize(g.width % channels == 0 && g.width > 3 * above / g.coefficients),
-                   channels)
+            Stage s = y.specialize(g.width % channels == 0 && g.width > 3 * above / g.coefficients);
+            panels(s, channels)
                 .split(g.n, no, ni, together, TailStrategy::GuardWithIf)
                 .reorder(ci, ni, co, g.s, no)
-                .unroll(ni)
                 .never_partition(no);
+            if (!g.streaming || g.coefficients > 3)
+                s.unroll(ni);
         };
         if (g.streaming) {
             if (cheap)
