@@ -123,7 +123,7 @@ void describe(Sums &g, Layout layout, const Halide::Target &target, bool prefetc
 inline void prefetch(Halide::Pipeline pipeline, const Sums &g) {
     if (!g.prefetched.empty())
         pipeline.add_custom_lowering_pass(
-            new Prefetch(Sums::prefetched_loop, g.prefetched, g.prefetched_bytes));
+            new Prefetch(Sums::prefetched_loop, g.prefetched, Sums::prefetched_bytes));
 }
 
 // The forms of the activations that are built, but those that are `not_used`.

@@ -73,7 +73,7 @@ struct Sums {
     // loop that a schedule renames so, it is prefetched_bytes further on (generators/prefetch.h).
     std::vector<Halide::Parameter> prefetched;
     static constexpr const char *prefetched_loop = "prefetched";
-    int prefetched_bytes = 32768;
+    static constexpr int prefetched_bytes = 32768;
     std::vector<Form> forms;
     Halide::Expr cheap = Halide::Internal::const_true();  // the form is cheap
     Halide::Expr width, row, rows;  // extents of x in c, s and n: what kernels are specialized on

@@ -48,6 +48,13 @@ constexpr int64_t stage_bytes = 8192;
 void copy_past_cache(void *to, const void *from, int64_t bytes);
 void fence_copies();
 
+// Where an array begins of which kernels see only a piece, `before` bytes after that: channels and
+// rows of a slice count from the first of all.
+inline void *whole_of(void *piece, int64_t before) {
+    return reinterpret_cast<void *>(reinterpret_cast<uintptr_t>(piece) -
+                                    static_cast<uintptr_t>(before));
+}
+
 // The table that a piece of the result takes its kernel from. Whatever the layouts of a build, a
 // variant that has such kernels has NHWC's.
 template<typename Row>
@@ -86,9 +93,7 @@ __attribute__((noinline)) int for_each_flat_piece(const Plan &plan, const Slice 
                 char *const array = memory[3 * i + k];
                 repeat_along_rows(plan, static_cast<const char *>(given[k]) + rest.c * element,
                                   plan.flat_channels, array);
-                // Channels of a slice count from the first of all.
-                *arrays[k] = reinterpret_cast<void *>(reinterpret_cast<uintptr_t>(array) -
-                                                      static_cast<uintptr_t>(rest.c * s * element));
+                *arrays[k] = whole_of(array, rest.c * s * element);
             }
         }
         code = body(flat, {rest.c * s, plan.flat_channels * s, slice.n, slice.rows}, repeated,
@@ -119,7 +124,6 @@ __attribute__((noinline)) int for_each_staged_piece(const Plan &plan, const Slic
     region.c.stride[index] = s;
     region.n.stride[index] = 0;
     alignas(64) char stage[stage_bytes];
-    int code = 0;
     Slice piece;
     piece.rows = 1;
     for (piece.n = slice.n; piece.n < slice.n + slice.rows; piece.n++) {
@@ -127,12 +131,9 @@ __attribute__((noinline)) int for_each_staged_piece(const Plan &plan, const Slic
             piece.channels = clamp(slice.c + slice.channels - piece.c, 0, channels);
             for (piece.s = 0; piece.s < s; piece.s += region.s.extent) {
                 region.s.extent = clamp(s - piece.s, 0, most);
-                // A piece counts from the first element of all.
                 const int64_t before = piece.s + piece.c * s;
-                void *const data = reinterpret_cast<void *>(
-                    reinterpret_cast<uintptr_t>(stage) - static_cast<uintptr_t>(before * element));
-                code = body(region, piece, coefficients, data, false);
-                if (code != 0)
+                if (const int code =
+                        body(region, piece, coefficients, whole_of(stage, before * element), false))
                     return code;
                 const int64_t at = piece.s + piece.c * stride_c + piece.n * stride_n;
                 copy_past_cache(static_cast<char *>(result) + at * element, stage,
@@ -141,7 +142,7 @@ __attribute__((noinline)) int for_each_staged_piece(const Plan &plan, const Slic
         }
     }
     fence_copies();
-    return code;
+    return 0;
 }
 
 // Calls body(region, slice, coefficients, data, streaming) for the slice of the result, the tensor
