@@ -44,17 +44,20 @@ Expr saturation(const Expr &like) {
     return number(like, 18, 38);
 }
 
-// v kept within [low, high]; NaN becomes high.
-Expr within(const Expr &v, const Expr &low, const Expr &high) {
-    const Expr kept = at_least(v, low);
-    return select(strict_less(kept, high), kept, high);
+// y where v < high, beyond which it is v to the last bit; v also where that is NaN.
+Expr up_to(const Expr &high, const Expr &v, const Expr &y) {
+    return select(strict_less(v, high), y, v);
 }
 
-// 1 / (1 + exp(-x)) times 2^shift. With exp(-x) 2^-shift the sum does not overflow, nor is the
-// quotient subnormal, where x is far below 0: its product with a number, scaled back at the very
-// end, is rounded once.
-struct Multiple {
-    Expr value, unscale;
+// Below this y is 0, and its steps would overflow.
+Expr not_too_low(const Expr &v) {
+    return at_least(v, -decay_limit(v));
+}
+
+// exp(-x) times 2^-shift, so that 1 + exp(-x) = (e + unscale) / unscale does not overflow where x
+// is far below 0.
+struct Growth {
+    Expr e, unscale;
 };
 
 constexpr int shift_f32 = 40, shift_f64 = 200;
@@ -62,60 +65,55 @@ int minus_shift(const Expr &like) {
     return is_double(like) ? -shift_f64 : -shift_f32;
 }
 
-Multiple logistic_multiple(const Reduced &minus_x) {
+Growth growth(const Reduced &minus_x) {
     const Expr e = exp_(minus_x);
-    const Expr unscale = number(e, std::ldexp(1.0, -shift_f32), std::ldexp(1.0, -shift_f64));
-    return {number(e, 1) / (e + unscale), unscale};
+    return {e, number(e, std::ldexp(1.0, -shift_f32), std::ldexp(1.0, -shift_f64))};
 }
 
-Multiple logistic_multiple(const Expr &x) {
-    return logistic_multiple(reduce(-x, Expr(), minus_shift(x)));
+// v / (1 + exp(-x)). The quotient is not subnormal: scaled back at the very end, it is rounded
+// once.
+Expr gated(const Expr &v, const Growth &g) {
+    return strict_mul(v / (g.e + g.unscale), g.unscale);
 }
 
-// v times the multiple, which belongs to v within [low, high]: below that the product is 0, above
-// it v, of which it would overflow.
-Expr gated(const Expr &v, const Expr &low, const Expr &high, const Multiple &m) {
-    const Expr y = strict_mul(strict_mul(at_least(v, low), m.value), m.unscale);
-    return select(strict_less(high, v), v, y);
-}
-
-// 3.2 u.
+// 2.8 u.
 Expr sigmoid(const Expr &v) {
-    const Multiple s = logistic_multiple(within(v, -decay_limit(v), saturation(v)));
-    return keep_nan(v, strict_mul(s.value, s.unscale));
+    const Growth g = growth(reduce(-not_too_low(v), Expr(), minus_shift(v)));
+    return select(strict_less(v, saturation(v)), g.unscale / (g.e + g.unscale),
+                  at_most(v, number(v, 1)));
 }
 
-// 3.9 u.
+// 2.9 u.
 Expr silu(const Expr &v) {
-    const Expr low = -decay_limit(v), high = saturation(v);
-    return gated(v, low, high, logistic_multiple(within(v, low, high)));
+    const Expr low = not_too_low(v);
+    return up_to(saturation(v), v, gated(low, growth(reduce(-low, Expr(), minus_shift(v)))));
 }
 
-// With m = exp(-2 |v|) - 1: tanh |v| = -m / (2 + m). From |v| = 10 (20) on this is 1. 3.3 u.
+// m / (m + 2) with m = exp(2 v) - 1. From |v| = 10 (20) on this is 1. 3.9 u.
 Expr tanh_(const Expr &v) {
-    const Expr m = expm1_(number(v, -2) * magnitude(v, number(v, 15, 25)));
-    const Expr t = m / (number(v, -2) - m);
-    return keep_nan(v, with_sign_of(v, t));
+    const Expr limit = number(v, 15, 25), two = number(v, 2);
+    const Expr m = expm1_(strict_mul(two, at_least(v, -limit)));
+    return select(strict_less(v, limit), m / (m + two), at_most(v, number(v, 1)));
 }
 
 // 2.5 u.
 Expr elu(const Expr &v, const Expr &alpha) {
-    return select(strict_less(v, number(v, 0)), alpha * expm1_(-magnitude(v, number(v, 30, 50))),
-                  v);
+    return up_to(number(v, 0), v, alpha * expm1_(at_least(v, -number(v, 30, 50))));
 }
 
-// max(v, 0) + log(1 + exp(-|v|)), and v above 20. 4.3 u.
+// max(v, 0) + log(1 + exp(-|v|)), and v above 20. 3.9 u.
 Expr softplus(const Expr &v) {
     const Expr sum = log1p_(decay(magnitude(v, decay_limit(v))).e) + at_least(v, number(v, 0));
     return select(strict_less(number(v, 20), v), v, sum);
 }
 
-// tanh(log(1 + w)) = n / (n + 2) with w = exp(v), n = w (w + 2). 5.3 u.
+// tanh(log(1 + w)) = n / (n + 2) with w = exp(v), n = w (w + 2). 5.6 u.
 Expr mish(const Expr &v) {
-    const Expr low = -decay_limit(v), high = saturation(v), two = number(v, 2);
-    const Decay w = decay(reduce(within(v, low, high), Expr(), power(v)));
+    const Expr low = not_too_low(v), two = number(v, 2);
+    const Decay w = decay(reduce(low, Expr(), power(v)));
     const Expr f = w.e + two;
-    return gated(v, low, high, {(w.multiple * f) / (w.e * f + two), w.unscale});
+    const Expr multiple = low * (w.multiple * f) / (w.e * f + two);
+    return up_to(saturation(v), v, strict_mul(multiple, w.unscale));
 }
 
 // 3 u.
@@ -127,7 +125,7 @@ Expr hardswish(const Expr &v) {
 }
 
 // v Phi(v) = max(v, 0) - t Q(t), t = |v|, Q(t) = erfc(t / sqrt 2) / 2: no cancellation on either
-// side. 6.4 u (8.8 u).
+// side. 6.4 u (8.7 u).
 Expr gelu(const Expr &v) {
     const Expr t = magnitude(v, number(v, 14.5, 38.7));
     const Decay d = decay(reduce_half_square(t, power(v)));
@@ -139,8 +137,7 @@ Expr gelu(const Expr &v) {
 // needed to a fraction of u absolutely, also where it is -150 (-1080): in two words, by products of
 // leading bits, which are exact. 4.4 u.
 Expr gelu_tanh(const Expr &v) {
-    const Expr lowest = number(v, -11, -22), highest = number(v, 5.5, 7.5);
-    const Expr t = within(v, lowest, highest);
+    const Expr t = at_least(v, number(v, -11, -22));
     const Expr a_high = number(v, 2.296875, 2.30218505859375);
     const Expr a_low = number(v, 0.00533319814432488913, 0.00002313955057488913389477);
     const Expr b = number(v, 0.1029432395800234874176);
@@ -158,8 +155,8 @@ Expr gelu_tanh(const Expr &v) {
     const Expr high = strict_mul(head, factor_head);
     const Expr low = head * factor_tail + tail * factor;
 
-    return gated(v, lowest, highest,
-                 logistic_multiple(reduce_minus_log2(high, low, minus_shift(v))));
+    return up_to(number(v, 5.5, 7.5), v,
+                 gated(t, growth(reduce_minus_log2(high, low, minus_shift(v)))));
 }
 
 // A slope of 0 makes 0 of -inf too.

@@ -17,8 +17,8 @@
 // operation is no shield for what is inside it: in (x - a) - b the outer subtraction must be
 // strict, or the compiler makes x - (a + b) of it.
 //
-// Ordinary arithmetic gets finite numbers: magnitude() replaces NaN and infinity, and a last select
-// or strict product with v itself brings them back.
+// Ordinary arithmetic gets finite numbers, or a last select takes something else: magnitude()
+// replaces NaN and infinity, and the select or a strict product with v itself brings them back.
 //
 // Comparisons are strict: which operand a NaN selects is then certain.
 
@@ -155,18 +155,17 @@ inline Expr scale_by_power(const Expr &x, const Expr &k_bits) {
     return from_bits(x, bits(x) + (k_bits << length));
 }
 
-// exp(r) - 1 on |r| <= ln(2)/2: r + r^2 q(r), q of degree 4 (9), minimax by Remez' algorithm;
-// relative error 0.4 u plus rounding.
-inline Expr expm1_polynomial(const Expr &r) {
-    const Expr q =
-        polynomial(r,
-                   {0.499999994662698215, 0.16666566119338003589, 0.04166687667414391026,
-                    0.0083649564312248672273, 0.001390204825773692878},
-                   {0.50000000000000013628, 0.16666666666666636143, 0.041666666666613060838,
-                    0.0083333333333622746931, 0.0013888888922597188068, 0.00019841269773724691371,
-                    0.000024801513155800532364, 2.7557360046595818673e-6, 2.7623854650496381857e-7,
-                    2.5069142504446294524e-8});
-    return (r * r) * q + r;
+// q of exp(r) = 1 + r + r^2 q(r) on |r| <= ln(2)/2, of degree 4 (9), minimax by Remez' algorithm;
+// relative error of exp(r) - 1 0.4 u plus rounding.
+inline Expr exp_polynomial(const Expr &r) {
+    return polynomial(r,
+                      {0.499999994662698215, 0.16666566119338003589, 0.04166687667414391026,
+                       0.0083649564312248672273, 0.001390204825773692878},
+                      {0.50000000000000013628, 0.16666666666666636143, 0.041666666666613060838,
+                       0.0083333333333622746931, 0.0013888888922597188068,
+                       0.00019841269773724691371, 0.000024801513155800532364,
+                       2.7557360046595818673e-6, 2.7623854650496381857e-7,
+                       2.5069142504446294524e-8});
 }
 
 // exp of the reduced number is exp(r) * 2^k, where k stands in the low bits of k_bits.
@@ -212,16 +211,19 @@ inline Reduced reduce_minus_log2(const Expr &high, const Expr &low, int extra_po
 
 // Error <= 2 u relative, the result being a normal number.
 inline Expr exp_(const Reduced &x) {
-    return scale_by_power(expm1_polynomial(x.r) + number(x.r, 1), x.k_bits);
+    const Expr one = number(x.r, 1);
+    return scale_by_power((exp_polynomial(x.r) * x.r + one) * x.r + one, x.k_bits);
 }
 
-// exp(x) - 1 for -50 <= x <= 0, accurate near 0 too: 2^k p + (2^k - 1), p = exp(r) - 1. Error <= 2
-// u relative.
+// exp(x) - 1 for |x| <= 50, accurate near 0 too: 2^k p + (2^k - 1), p = exp(r) - 1, x = k ln 2 + r.
+// One word of ln 2 will do, as what is off by k times the rest of it, and by a rounding of k ln 2
+// where nothing is fused, is exp(x): 0.1 u of 1. Error <= 2 u relative for x <= 0.
 inline Expr expm1_(const Expr &x) {
-    const Reduced reduced = reduce(x, Expr(), 0);
-    const Expr one = number(x, 1);
-    const Expr power = scale_by_power(one, reduced.k_bits);
-    return strict_add(power * expm1_polynomial(reduced.r), strict_sub(power, one));
+    const Expr one = number(x, 1), rounding = round_constant(x, 0);
+    const Expr shifted = x * number(x, 1.4426950408889634) + rounding;
+    const Expr r = x - strict_sub(shifted, rounding) * number(x, 0.69314718055994530942);
+    const Expr power = scale_by_power(one, bits(shifted));
+    return power * ((r * r) * exp_polynomial(r) + r) + strict_sub(power, one);
 }
 
 // P of log((1 + z / 2) / (1 - z / 2)) = 2 artanh(z / 2) = z + z^3 P(z^2) for |z| <= 2/3; of degree
