@@ -9,6 +9,10 @@ constexpr int64_t serial_elements = int64_t{64} * 1024;
 
 }  // namespace
 
+bool on_one_thread(const halnorm_config &config) {
+    return config.executor == nullptr && (config.threads == 1 || !HALNORM_THREADS);
+}
+
 void parallel_for(const halnorm_config &config, int64_t elements, int64_t tasks, Task task,
                   void *argument) {
     const bool small = tasks <= 1 || elements < serial_elements;

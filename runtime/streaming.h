@@ -26,9 +26,14 @@ namespace halnorm {
 // plan->stores, for a processor's plan whose tensors have been folded, until when it is ordinary.
 void choose_stores(const Operands &operands, Plan *plan);
 
+struct KindOfCall {
+    bool reduces;     // sums over its tensors too
+    bool one_thread;  // has no others to share its tasks
+};
+
 // The rule for HALNORM_STORES_AUTOMATIC: of more than so many bytes of tensors results are stored
-// past the cache. `reduces`: the call sums over its tensors too.
-int64_t streaming_from(const LastLevelCache &cache, Stores stores, bool reduces);
+// past the cache.
+int64_t streaming_from(const LastLevelCache &cache, Stores stores, KindOfCall call);
 
 // Bytes of an array of coefficients of a piece: all of them, six in the backward pass, lie on the
 // stack, and mostly in L1. Against ordinary stores with 4, 8 and 16 KB (as in streaming_from):

@@ -9,6 +9,7 @@
 
 #include "backward_call.h"
 #include "cpu_features.h"
+#include "parallel.h"
 #include "variants.h"
 
 namespace {
@@ -253,23 +254,41 @@ TEST_F(StreamingRule, does_what_the_caller_says) {
 
 TEST(LastLevelCache, is_compared_with_the_tensors) {
     constexpr int64_t mb = 1 << 20;
-    const auto streams = [](int64_t bytes, int64_t cache, bool shared, Stores stores,
-                            bool reduces) {
-        return bytes > halnorm::streaming_from({cache, shared}, stores, reduces);
+    const auto streams = [](int64_t bytes, int64_t cache, bool shared, Stores stores, bool reduces,
+                            bool one_thread) {
+        return bytes > halnorm::streaming_from({cache, shared}, stores, {reduces, one_thread});
     };
     for (bool shared : {false, true}) {
         for (Stores stores : {Stores::by_row, Stores::flat, Stores::staged}) {
             for (bool reduces : {false, true}) {
-                EXPECT_FALSE(streams(16 * mb, 32 * mb, shared, stores, reduces));
-                EXPECT_EQ(streams(20 * mb, 32 * mb, shared, stores, reduces), shared && reduces);
-                EXPECT_EQ(streams(24 * mb, 32 * mb, shared, stores, reduces),
-                          shared && (reduces || stores == Stores::by_row));
-                EXPECT_TRUE(streams(28 * mb, 32 * mb, shared, stores, reduces));
-                EXPECT_TRUE(streams(2 * mb, 2 * mb, shared, stores, reduces));
+                for (bool one : {false, true}) {
+                    const bool sooner = shared && one;
+                    EXPECT_FALSE(streams(16 * mb, 32 * mb, shared, stores, reduces, one));
+                    EXPECT_EQ(streams(20 * mb, 32 * mb, shared, stores, reduces, one),
+                              sooner && reduces);
+                    EXPECT_EQ(streams(24 * mb, 32 * mb, shared, stores, reduces, one),
+                              sooner && (reduces || stores == Stores::by_row));
+                    EXPECT_TRUE(streams(28 * mb, 32 * mb, shared, stores, reduces, one));
+                    EXPECT_TRUE(streams(2 * mb, 2 * mb, shared, stores, reduces, one));
+                }
             }
         }
     }
-    EXPECT_FALSE(streams(200 * mb, 260 * mb, false, Stores::by_row, true));
+    EXPECT_FALSE(streams(200 * mb, 260 * mb, false, Stores::by_row, true, true));
+}
+
+TEST(OneThread, has_neither_a_pool_nor_an_executor) {
+    halnorm_config config = halnorm_default_config(1);
+    config.threads = 1;
+    EXPECT_TRUE(halnorm::on_one_thread(config));
+    const halnorm_executor executor = {};
+    config.executor = &executor;
+    EXPECT_FALSE(halnorm::on_one_thread(config));
+    config.executor = nullptr;
+    for (int32_t threads : {0, 2}) {
+        config.threads = threads;
+        EXPECT_FALSE(halnorm::on_one_thread(config)) << threads;
+    }
 }
 
 TEST(LastLevelCache, is_shared_in_virtual_machines) {

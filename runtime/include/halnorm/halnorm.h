@@ -151,8 +151,8 @@ typedef enum halnorm_variance_estimator HALNORM_ENUM_OF_INT {
  * more than 8 KB only so. Otherwise, and on all other machines, stores are ordinary. */
 typedef enum halnorm_stores HALNORM_ENUM_OF_INT {
     HALNORM_STORES_AUTOMATIC = 0, /* streaming where the tensors of the call exceed 0.8 of the
-                                     last-level cache; in a virtual machine, 0.7 of up to 32 MB, or
-                                     0.55 where the call reduces */
+                                     last-level cache; in a virtual machine, of up to 32 MB, and with
+                                     one thread 0.7, or 0.55 where the call reduces */
     HALNORM_STORES_ORDINARY,      /* for a consumer that reads y next, before it is evicted */
     HALNORM_STORES_STREAMING      /* wherever that is possible */
 } halnorm_stores;
