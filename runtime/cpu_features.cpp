@@ -1,5 +1,7 @@
 #include "cpu_features.h"
 
+#include <atomic>
+
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #elif defined(__linux__) && defined(__arm__)
@@ -122,9 +124,11 @@ int64_t usable_cache(int64_t bytes, bool virtual_machine) {
     return virtual_machine && bytes > most ? most : bytes;
 }
 
-LastLevelCache read_last_level_cache() {
+namespace {
+
+// Bytes of the largest cache from level `least` to level `most`; 0 where the machine does not say.
+int64_t largest_cache([[maybe_unused]] uint32_t least, [[maybe_unused]] uint32_t most) {
     int64_t largest = 0;
-    bool virtual_machine = false;
 #if defined(__x86_64__) || defined(__i386__)
     const unsigned leaves[] = {4, 0x8000001d};  // AMD's machines have nothing in the first
     for (unsigned leaf : leaves) {
@@ -132,15 +136,61 @@ LastLevelCache read_last_level_cache() {
             unsigned a = 0, b = 0, c = 0, d = 0;
             if (!__get_cpuid_count(leaf, cache, &a, &b, &c, &d))
                 break;
+            const uint32_t level = a >> 5 & 7;
             const int64_t bytes = cache_bytes({a, b, c});
-            largest = bytes > largest ? bytes : largest;
+            if (level >= least && level <= most && bytes > largest)
+                largest = bytes;
         }
     }
+#endif
+    return largest;
+}
+
+bool in_virtual_machine() {
+#if defined(__x86_64__) || defined(__i386__)
     constexpr unsigned hypervisor = 1u << 31;
     unsigned a = 0, b = 0, c = 0, d = 0;
-    virtual_machine = __get_cpuid(1, &a, &b, &c, &d) && (c & hypervisor) != 0;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & hypervisor) != 0;
+#else
+    return false;
 #endif
-    return {largest > 0 ? usable_cache(largest, virtual_machine) : 32 << 20, virtual_machine};
+}
+
+// Negative where it is shared.
+int64_t read_last_level() {
+    const int64_t bytes = largest_cache(1, 7);
+    const bool virtual_machine = in_virtual_machine();
+    const int64_t usable = bytes > 0 ? usable_cache(bytes, virtual_machine) : 32 << 20;
+    return virtual_machine ? -usable : usable;
+}
+
+int64_t read_second_level() {
+    const int64_t bytes = largest_cache(2, 2);
+    return bytes > 0 ? bytes : 256 << 10;
+}
+
+// Asked for once: CPUID traps in a virtual machine. Threads that come at the same time find the
+// same.
+std::atomic<int64_t> known_last_level{0}, known_second_level{0};
+
+int64_t once(std::atomic<int64_t> *memory, int64_t (*read)()) {
+    int64_t value = memory->load(std::memory_order_relaxed);
+    if (value == 0) {
+        value = read();
+        memory->store(value, std::memory_order_relaxed);
+    }
+    return value;
+}
+
+}  // namespace
+
+LastLevelCache last_level_cache() {
+    const int64_t bytes = once(&known_last_level, read_last_level);
+    return {bytes < 0 ? -bytes : bytes, bytes < 0};
+}
+
+int64_t second_level_cache() {
+    return once(&known_second_level, read_second_level);
 }
 
 }  // namespace halnorm

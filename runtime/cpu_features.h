@@ -38,6 +38,9 @@ struct LastLevelCache {
     int64_t bytes;
     bool shared;  // with other virtual machines
 };
-LastLevelCache read_last_level_cache();
+LastLevelCache last_level_cache();
+
+// Bytes of its second level, of one core; 256 KB where the machine does not say.
+int64_t second_level_cache();
 
 }  // namespace halnorm

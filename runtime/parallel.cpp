@@ -9,8 +9,10 @@ constexpr int64_t serial_elements = int64_t{64} * 1024;
 
 }  // namespace
 
-bool on_one_thread(const halnorm_config &config) {
-    return config.executor == nullptr && (config.threads == 1 || !HALNORM_THREADS);
+int32_t likely_threads(const halnorm_config &config) {
+    if (config.executor == nullptr && (config.threads == 1 || !HALNORM_THREADS))
+        return 1;
+    return config.executor == nullptr && config.threads > 0 ? config.threads : 16;
 }
 
 void parallel_for(const halnorm_config &config, int64_t elements, int64_t tasks, Task task,

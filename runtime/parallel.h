@@ -15,8 +15,8 @@ using Task = void (*)(void *argument, int64_t index);
 void parallel_for(const halnorm_config &config, int64_t elements, int64_t tasks, Task task,
                   void *argument);
 
-// Whether a call runs on the caller's thread alone, however large it is.
-bool on_one_thread(const halnorm_config &config);
+// How many threads share the tasks of a large call; 16 where the caller leaves that open.
+int32_t likely_threads(const halnorm_config &config);
 
 // What tasks that run side by side report: 0, or the code of one that failed.
 class TaskCode {

@@ -1,5 +1,6 @@
-// How one call is cut into kernel calls. Everything here follows from shapes alone, never from the
-// number of threads, so results do not depend on it.
+// How one call is cut into kernel calls. What results depend on follows from shapes alone; the
+// number of threads and the machine's caches decide how they are stored and how many channels go
+// through all stages at once, for the same bits.
 #pragma once
 
 #include "built.h"

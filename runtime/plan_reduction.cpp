@@ -1,14 +1,33 @@
 // The cut of a reduction: blocks, chunks and groups of channels.
 #include "plan.h"
 
+#include "cpu_features.h"
+#include "parallel.h"
+
 namespace halnorm {
 namespace {
 
-// Of each tensor in a group of channels that goes through all stages. What is read twice should
-// stay in L2 beside what is written: 128 KB each of x and y, or of x and dy beside dx. (Of 85 KB
-// each backward at 8x1024x14x14 took 388 us, now 379, 8x512x28x28 814 and 783, in eleven
-// shapes 1.01 times as long; Zen 5, 1 MB of L2, AVX-512, 2026-11-28.)
+// Of each tensor in a group of channels that goes through all stages, where nothing is known of the
+// machine. What is read twice should stay in L2 beside what is written: x and y, or x and dy beside
+// dx. (Of 85 KB each backward at 8x1024x14x14 took 388 us, now 379, 8x512x28x28 814 and 783, in
+// eleven shapes 1.01 times as long; Zen 5, 1 MB of L2, AVX-512, 2026-11-28.)
 constexpr int64_t group_bytes = int64_t{128} * 1024;
+
+// Where L2 is known, x is half of it, or x and dy are, as long as each thread gets some groups: the
+// five kernel calls of a group take 0.4 us. Training with 128, 256 and 512 KB, us: 1x64x112x112 88,
+// 84, 81, 1x512x28x28 46, 44, 44, 8x64x56x56 187, 166, 164, 32x512x28x28 3450, 3459, 3302, AVX2 at
+// 8x256x56x56 1860, 1738, 1547, two threads at 1x64x112x112 51, 47, 44. Backward: 8x64x56x56 277,
+// 268, 269, 8x256x56x56 with relu 2137, 1933, 2256; where flat results are stored in between, at
+// 32x1024x14x14 2602, 2805, 2972 (as above).
+int64_t larger_group_bytes(const Plan &plan, int64_t tensor_bytes) {
+    const bool two = plan.apply.tensors <= 2;
+    if (plan.stores == Stores::flat && !two)
+        return group_bytes;
+    const int64_t threads = likely_threads(*plan.config);
+    const int64_t shared = threads == 1 ? tensor_bytes : tensor_bytes / (4 * threads);
+    const int64_t most = clamp(second_level_cache() / (two ? 2 : 4), group_bytes, 512 << 10);
+    return clamp(shared, group_bytes, most);
+}
 
 // A float32 accumulator takes about this many addends before a double does; see docs/numerics.md.
 constexpr int64_t accumulator_addends = 16, gpu_accumulator_addends = 32;
@@ -30,14 +49,20 @@ int64_t choose_chunk_s(int64_t s) {
 void cut_cpu_reduction(Plan *plan) {
     const Region &r = plan->reduce;
     const int64_t s = r.s.extent, n = r.n.extent, element = static_cast<int64_t>(plan->element());
-    plan->group = even_part(r.width(), clamp(group_bytes / (s * n * element), 1, r.width()));
-    if (plan->group > 16)
-        plan->group = round_up(plan->group, 16);
+    const int64_t channel_bytes = s * n * element;
+    const auto group_of = [&](int64_t bytes) {
+        return even_part(r.width(), clamp(bytes / channel_bytes, 1, r.width()));
+    };
+    plan->group = group_of(group_bytes);
 
     // Few and large channels would keep most threads idle and do not fit the cache anyway.
     const int64_t rows = clamp(group_bytes / (s * element), 1, n);
     const bool few = r.width() < 16 && plan->group == 1 && ceil_div(n, rows) > r.width();
     plan->by_channel = r.layout == kernel_nchw && !few;
+    if (plan->by_channel)
+        plan->group = group_of(larger_group_bytes(*plan, channel_bytes * r.width()));
+    if (plan->group > 16)
+        plan->group = round_up(plan->group, 16);
     if (plan->stores == Stores::flat && plan->by_channel)
         plan->group = round_up(plan->group, plan->flat_channels);
     if (r.layout == kernel_nchw) {

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include <atomic>
-
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -26,19 +24,6 @@ constexpr int64_t smallest_cache = 1 << 20;
 // (In 32 bits: a division of 64 is slow on many machines.)
 constexpr int32_t gcd(int32_t a, int32_t b) {
     return b == 0 ? a : gcd(b, a % b);
-}
-
-// Asked for once: CPUID traps in a virtual machine. Threads that come at the same time find the
-// same. Negative where the cache is shared.
-std::atomic<int64_t> known_cache{0};
-
-LastLevelCache last_level_cache() {
-    const int64_t known = known_cache.load(std::memory_order_relaxed);
-    if (known != 0)
-        return {known < 0 ? -known : known, known < 0};
-    const LastLevelCache cache = read_last_level_cache();
-    known_cache.store(cache.shared ? -cache.bytes : cache.bytes, std::memory_order_relaxed);
-    return cache;
 }
 
 // by_row, flat or staged, if the result can be stored so: it is no tensor that the call reads,
@@ -164,7 +149,7 @@ void choose_stores(const Operands &operands, Plan *plan) {
     const Stores possible = possible_stores(*plan, operands, &plan->flat_channels);
     if (possible == Stores::ordinary)
         return;
-    const KindOfCall call = {operands.cut != nullptr, on_one_thread(*plan->config)};
+    const KindOfCall call = {operands.cut != nullptr, likely_threads(*plan->config) == 1};
     if (wanted == HALNORM_STORES_STREAMING ||
         bytes > streaming_from(last_level_cache(), possible, call))
         plan->stores = possible;

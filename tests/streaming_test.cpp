@@ -277,18 +277,18 @@ TEST(LastLevelCache, is_compared_with_the_tensors) {
     EXPECT_FALSE(streams(200 * mb, 260 * mb, false, Stores::by_row, true, true));
 }
 
-TEST(OneThread, has_neither_a_pool_nor_an_executor) {
+TEST(LikelyThreads, are_those_of_the_configuration) {
     halnorm_config config = halnorm_default_config(1);
-    config.threads = 1;
-    EXPECT_TRUE(halnorm::on_one_thread(config));
+    for (int32_t threads : {1, 2, 7}) {
+        config.threads = threads;
+        EXPECT_EQ(halnorm::likely_threads(config), threads);
+    }
+    config.threads = 0;
+    EXPECT_EQ(halnorm::likely_threads(config), 16) << "all cores";
     const halnorm_executor executor = {};
     config.executor = &executor;
-    EXPECT_FALSE(halnorm::on_one_thread(config));
-    config.executor = nullptr;
-    for (int32_t threads : {0, 2}) {
-        config.threads = threads;
-        EXPECT_FALSE(halnorm::on_one_thread(config)) << threads;
-    }
+    config.threads = 1;
+    EXPECT_EQ(halnorm::likely_threads(config), 16);
 }
 
 TEST(LastLevelCache, is_shared_in_virtual_machines) {
@@ -310,7 +310,11 @@ TEST(LastLevelCache, is_what_the_processor_says) {
     // What no processor says, but a virtual one might.
     EXPECT_EQ(halnorm::cache_bytes({3, 0xffffffff, 0xffffffff}), 0) << "2^64 bytes";
     EXPECT_EQ(halnorm::cache_bytes({3, 0xffffffff, 0x3fffffff}), int64_t{1} << 62);
-    EXPECT_GE(halnorm::read_last_level_cache().bytes, 128 << 10);
+    const int64_t second = halnorm::second_level_cache();
+    EXPECT_GE(second, 64 << 10);
+    EXPECT_LE(second, 64 << 20);
+    EXPECT_EQ(halnorm::second_level_cache(), second);
+    EXPECT_GE(halnorm::last_level_cache().bytes, 128 << 10);
 }
 
 }  // namespace

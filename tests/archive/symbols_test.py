@@ -15,7 +15,7 @@ STATE = {
     "gpu_cuda.cpp.o": {"api", "device", "why_not_text", "probed", "probing", "modules", "current"},
     "gpu_opencl.cpp.o": {"api", "device", "context", "queue", "why_not_text", "probed", "probing", "programs", "program"},
     "status.cpp.o": {"message", "length", "last_variant"},    # thread_local
-    "streaming.cpp.o": {"known_cache"},                       # the size of the last-level cache
+    "cpu_features.cpp.o": {"known_last_level", "known_second_level"},  # sizes of caches
     "thread_pool.cpp.o": {"busy", "mutex", "start", "done", "workers", "invited", "running", "job", "fork_handlers"},
 }
 MODULE = 8  # bytes: where a kernel for a GPU remembers the module that the driver made of it
