@@ -104,7 +104,10 @@ public:
         all_from_zero(x, z, dy, center, scale, offset, g.y);
     }
 
-    void schedule() { halnorm::schedule(g, this->get_target()); }
+    void schedule() {
+        halnorm::schedule(g, this->get_target());
+        narrow_tails(this->get_pipeline());
+    }
 
 private:
     Pointwise g;
@@ -194,7 +197,10 @@ public:
         all_from_zero(x, dy, center, scale, offset, a, b, c, g.y);
     }
 
-    void schedule() { halnorm::schedule(g, this->get_target()); }
+    void schedule() {
+        halnorm::schedule(g, this->get_target());
+        narrow_tails(this->get_pipeline());
+    }
 
 private:
     Pointwise g;

@@ -4,6 +4,7 @@
 #include "activations.h"
 #include "prefetch.h"
 #include "stages.h"
+#include "tails.h"
 
 #include <algorithm>
 #include <functional>

@@ -246,7 +246,10 @@ public:
         all_from_zero(x, center, scale, offset, g.y);
     }
 
-    void schedule() { halnorm::schedule(g, this->get_target()); }
+    void schedule() {
+        halnorm::schedule(g, this->get_target());
+        narrow_tails(this->get_pipeline());
+    }
 
 private:
     Pointwise g;
@@ -278,7 +281,10 @@ public:
         all_from_zero(x, z, center, scale, offset, g.y);
     }
 
-    void schedule() { halnorm::schedule(g, this->get_target()); }
+    void schedule() {
+        halnorm::schedule(g, this->get_target());
+        narrow_tails(this->get_pipeline());
+    }
 
 private:
     Pointwise g;
@@ -305,7 +311,10 @@ public:
         all_from_zero(v, g.y);
     }
 
-    void schedule() { halnorm::schedule(g, this->get_target()); }
+    void schedule() {
+        halnorm::schedule(g, this->get_target());
+        narrow_tails(this->get_pipeline());
+    }
 
 private:
     Pointwise g;
