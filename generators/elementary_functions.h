@@ -168,6 +168,17 @@ inline Expr exp_polynomial(const Expr &r) {
                        2.5069142504446294524e-8});
 }
 
+// k, the integer nearest to x / ln 2; plus extra_power it stands in the low bits of k_bits.
+struct Multiple {
+    Expr k, k_bits;
+};
+
+inline Multiple nearest_multiple(const Expr &x, int extra_power) {
+    const Expr rounding = round_constant(x, extra_power);
+    const Expr shifted = x * number(x, 1.4426950408889634) + rounding;
+    return {strict_sub(shifted, rounding), bits(shifted)};
+}
+
 // exp of the reduced number is exp(r) * 2^k, where k stands in the low bits of k_bits.
 struct Reduced {
     Expr r, k_bits;
@@ -179,15 +190,14 @@ struct Reduced {
 // Elementary Functions).
 inline Reduced reduce(const Expr &high, const Expr &low, int extra_power) {
     const Expr x = low.defined() ? strict_add(high, low) : high;
-    const Expr rounding = round_constant(x, extra_power);
-    const Expr shifted = x * number(x, 1.4426950408889634) + rounding;
-    const Expr k = strict_sub(shifted, rounding);
+    const Multiple of_ln2 = nearest_multiple(x, extra_power);
+    const Expr &k = of_ln2.k;
     Expr r = high - k * number(x, 0.693359375, 6.93147180369123816490e-01);
     if (low.defined()) {
         r = strict_add(r, low);
     }
     return {strict_sub(r, k * number(x, -2.12194440054690583e-4, 1.90821492927058781614e-10)),
-            bits(shifted)};
+            of_ln2.k_bits};
 }
 
 // Of -t^2 / 2, for which one word is not enough: the argument's absolute error becomes exp's
@@ -219,10 +229,10 @@ inline Expr exp_(const Reduced &x) {
 // One word of ln 2 will do, as what is off by k times the rest of it, and by a rounding of k ln 2
 // where nothing is fused, is exp(x): 0.1 u of 1. Error <= 2 u relative for x <= 0.
 inline Expr expm1_(const Expr &x) {
-    const Expr one = number(x, 1), rounding = round_constant(x, 0);
-    const Expr shifted = x * number(x, 1.4426950408889634) + rounding;
-    const Expr r = x - strict_sub(shifted, rounding) * number(x, 0.69314718055994530942);
-    const Expr power = scale_by_power(one, bits(shifted));
+    const Expr one = number(x, 1);
+    const Multiple of_ln2 = nearest_multiple(x, 0);
+    const Expr r = x - of_ln2.k * number(x, 0.69314718055994530942);
+    const Expr power = scale_by_power(one, of_ln2.k_bits);
     return power * ((r * r) * exp_polynomial(r) + r) + strict_sub(power, one);
 }
 
