@@ -15,10 +15,10 @@ struct Shape {
 };
 
 // Rows in NCHW, channels in NHWC: 1, and L - 1, L, L + 1, 2 L - 1, 2 L, 4 L + 3 for vectors of L =
-// 2 to 16; 28, a tail of three quarters of 16; 7x7, 14x14, around 1024, 50x50, 56x56.
-constexpr int64_t inner_extents[] = {1,  2,  3,   4,    5,    7,    8,    9,   11, 15,
-                                     16, 17, 19,  28,   31,   32,   33,   35,  67, 49,
-                                     63, 64, 196, 1023, 1024, 1025, 2500, 3136};
+// 2 to 16; 7x7, 14x14, around 1024, 50x50, 56x56; 28, with a tail of three quarters of 16.
+constexpr int64_t inner_extents[] = {1,  2,   3,    4,    5,    7,    8,    9,  11, 15,
+                                     16, 17,  19,   31,   32,   33,   35,   67, 49, 63,
+                                     64, 196, 1023, 1024, 1025, 2500, 3136, 28};
 constexpr int64_t channel_counts[] = {1, 3, 7, 16, 17, 64, 257};
 constexpr int64_t image_counts[] = {1, 2, 3, 9, 33, 70};
 
