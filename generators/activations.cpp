@@ -70,6 +70,10 @@ Growth growth(const Reduced &minus_x) {
     return {e, number(e, std::ldexp(1.0, -shift_f32), std::ldexp(1.0, -shift_f64))};
 }
 
+Growth growth(const Expr &x) {
+    return growth(reduce(-x, Expr(), minus_shift(x)));
+}
+
 // v / (1 + exp(-x)). The quotient is not subnormal: scaled back at the very end, it is rounded
 // once.
 Expr gated(const Expr &v, const Growth &g) {
@@ -78,7 +82,7 @@ Expr gated(const Expr &v, const Growth &g) {
 
 // 2.8 u.
 Expr sigmoid(const Expr &v) {
-    const Growth g = growth(reduce(-not_too_low(v), Expr(), minus_shift(v)));
+    const Growth g = growth(not_too_low(v));
     return select(strict_less(v, saturation(v)), g.unscale / (g.e + g.unscale),
                   at_most(v, number(v, 1)));
 }
@@ -86,7 +90,7 @@ Expr sigmoid(const Expr &v) {
 // 2.9 u.
 Expr silu(const Expr &v) {
     const Expr low = not_too_low(v);
-    return up_to(saturation(v), v, gated(low, growth(reduce(-low, Expr(), minus_shift(v)))));
+    return up_to(saturation(v), v, gated(low, growth(low)));
 }
 
 // m / (m + 2) with m = exp(2 v) - 1. From |v| = 10 (20) on this is 1. 3.9 u.

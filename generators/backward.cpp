@@ -104,10 +104,7 @@ public:
         all_from_zero(x, z, dy, center, scale, offset, g.y);
     }
 
-    void schedule() {
-        halnorm::schedule(g, this->get_target());
-        narrow_tails(this->get_pipeline());
-    }
+    void schedule() { schedule_and_lower(g, this->get_target(), this->get_pipeline()); }
 
 private:
     Pointwise g;
@@ -151,10 +148,7 @@ public:
         from_zero(g.sums, 1);
     }
 
-    void schedule() {
-        halnorm::schedule(g, this->get_target());
-        halnorm::prefetch(this->get_pipeline(), g);
-    }
+    void schedule() { schedule_and_lower(g, this->get_target(), this->get_pipeline()); }
 
 private:
     Sums g;
@@ -197,10 +191,7 @@ public:
         all_from_zero(x, dy, center, scale, offset, a, b, c, g.y);
     }
 
-    void schedule() {
-        halnorm::schedule(g, this->get_target());
-        narrow_tails(this->get_pipeline());
-    }
+    void schedule() { schedule_and_lower(g, this->get_target(), this->get_pipeline()); }
 
 private:
     Pointwise g;

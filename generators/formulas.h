@@ -3,6 +3,7 @@
 
 #include "activations.h"
 #include "prefetch.h"
+#include "schedule.h"
 #include "stages.h"
 #include "tails.h"
 
@@ -120,11 +121,18 @@ void describe(Sums &g, Layout layout, const Halide::Target &target, bool prefetc
     describe_sums(g, target, x.dim(0).extent(), x.dim(1).extent(), x.dim(2).extent(), cut, terms);
 }
 
-// After the schedule, which names the loops.
-inline void prefetch(Halide::Pipeline pipeline, const Sums &g) {
+// The schedule of a stage, which names its loops, and the lowering passes for what it cannot say.
+inline void schedule_and_lower(Sums &g, const Halide::Target &target, Halide::Pipeline pipeline) {
+    schedule(g, target);
     if (!g.prefetched.empty())
         pipeline.add_custom_lowering_pass(
             new Prefetch(Sums::prefetched_loop, g.prefetched, Sums::prefetched_bytes));
+}
+
+inline void schedule_and_lower(Pointwise &g, const Halide::Target &target,
+                               Halide::Pipeline pipeline) {
+    schedule(g, target);
+    pipeline.add_custom_lowering_pass(new NarrowTails);
 }
 
 // The forms of the activations that are built, but those that are `not_used`.

@@ -97,10 +97,7 @@ public:
         from_zero(g.sums, 1);
     }
 
-    void schedule() {
-        halnorm::schedule(g, this->get_target());
-        halnorm::prefetch(this->get_pipeline(), g);
-    }
+    void schedule() { schedule_and_lower(g, this->get_target(), this->get_pipeline()); }
 
 private:
     Sums g;
@@ -246,10 +243,7 @@ public:
         all_from_zero(x, center, scale, offset, g.y);
     }
 
-    void schedule() {
-        halnorm::schedule(g, this->get_target());
-        narrow_tails(this->get_pipeline());
-    }
+    void schedule() { schedule_and_lower(g, this->get_target(), this->get_pipeline()); }
 
 private:
     Pointwise g;
@@ -281,10 +275,7 @@ public:
         all_from_zero(x, z, center, scale, offset, g.y);
     }
 
-    void schedule() {
-        halnorm::schedule(g, this->get_target());
-        narrow_tails(this->get_pipeline());
-    }
+    void schedule() { schedule_and_lower(g, this->get_target(), this->get_pipeline()); }
 
 private:
     Pointwise g;
@@ -311,10 +302,7 @@ public:
         all_from_zero(v, g.y);
     }
 
-    void schedule() {
-        halnorm::schedule(g, this->get_target());
-        narrow_tails(this->get_pipeline());
-    }
+    void schedule() { schedule_and_lower(g, this->get_target(), this->get_pipeline()); }
 
 private:
     Pointwise g;

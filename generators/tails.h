@@ -17,8 +17,4 @@ protected:
     Halide::Internal::Stmt visit(const Halide::Internal::Store *store) override;
 };
 
-inline void narrow_tails(Halide::Pipeline pipeline) {
-    pipeline.add_custom_lowering_pass(new NarrowTails);
-}
-
 }  // namespace halnorm

@@ -62,18 +62,18 @@ void cut_cpu_reduction(Plan *plan) {
     const auto group_of = [&](int64_t bytes) {
         return even_part(r.width(), clamp(bytes / channel_bytes, 1, r.width()));
     };
-    plan->group = group_of(group_bytes);
 
     // Few and large channels would keep most threads idle and do not fit the cache anyway.
     const int64_t rows = clamp(group_bytes / (s * element), 1, n);
-    const bool few = r.width() < 16 && plan->group == 1 && ceil_div(n, rows) > r.width();
+    const bool few = r.width() < 16 && group_of(group_bytes) == 1 && ceil_div(n, rows) > r.width();
     plan->by_channel = r.layout == kernel_nchw && !few;
-    if (plan->by_channel)
-        plan->group = group_of(larger_group_bytes(*plan, channel_bytes * r.width()));
-    if (plan->group > 16)
-        plan->group = round_up(plan->group, 16);
-    if (plan->stores == Stores::flat && plan->by_channel)
-        plan->group = round_up(plan->group, plan->flat_channels);
+    plan->group = 1;
+    if (plan->by_channel) {
+        const int64_t group = group_of(larger_group_bytes(*plan, channel_bytes * r.width()));
+        plan->group = group > 16 ? round_up(group, 16) : group;
+        if (plan->stores == Stores::flat)
+            plan->group = round_up(plan->group, plan->flat_channels);
+    }
     if (r.layout == kernel_nchw) {
         plan->block_n = plan->by_channel ? n : rows;
         plan->chunk_s = choose_chunk_s(s);
