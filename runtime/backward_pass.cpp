@@ -263,12 +263,12 @@ halnorm_status backward_pass(const halnorm_config *config, const halnorm_backwar
         at_inv_std,
         at_moving_mean,
         at_moving_variance,
+        at_sum_g,
+        at_sum_g_xhat,
         at_dx,
         at_dz,
         at_dgamma,
         at_dbeta,
-        at_sum_g,
-        at_sum_g_xhat,
         at_workspace,
         count
     };
@@ -289,19 +289,16 @@ halnorm_status backward_pass(const halnorm_config *config, const halnorm_backwar
     ranges[at_inv_std] = numbers("saved_inv_std", a.saved_inv_std, false);
     ranges[at_moving_mean] = vector("moving_mean", a.moving_mean, false);
     ranges[at_moving_variance] = vector("moving_variance", a.moving_variance, false);
+    ranges[at_sum_g] = numbers("sum_g", part.sum_g, part.part == BackwardPart::reduce);
+    ranges[at_sum_g_xhat] =
+        numbers("sum_g_xhat", part.sum_g_xhat, part.part == BackwardPart::reduce);
     ranges[at_dx] = range_of("dx", pass.dx, true);
     ranges[at_dz] = range_of("dz", pass.dz, true);
     ranges[at_dgamma] = vector("dgamma", results ? a.dgamma : nullptr, true);
     ranges[at_dbeta] = vector("dbeta", results ? a.dbeta : nullptr, true);
-    ranges[at_sum_g] = numbers("sum_g", part.sum_g, part.part == BackwardPart::reduce);
-    ranges[at_sum_g_xhat] =
-        numbers("sum_g_xhat", part.sum_g_xhat, part.part == BackwardPart::reduce);
     ranges[at_workspace] = {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes,
                             1, true};
-    const InPlace pairs[] = {
-        {at_dy, at_dx, pass.dx != nullptr && same_strides(*a.dy, *pass.dx)},
-        {at_dy, at_dz, pass.dz != nullptr && same_strides(*a.dy, *pass.dz)},
-    };
+    const InPlace pairs[] = {{at_dy, at_dx, a.dy, pass.dx}, {at_dy, at_dz, a.dy, pass.dz}};
     HALNORM_TRY(check_ranges(ranges, count, pairs, 2));
     Workspace lent(workspace, workspace_bytes);
     Pieces p = take_pieces(pass, lent);

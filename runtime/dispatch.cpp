@@ -81,12 +81,12 @@ Environment read_environment() {
     return e;
 }
 
-// The few threads that arrive while the first one reads do the same work for themselves rather than
-// wait.
-Environment environment() {
+// The few threads that arrive while the first one reads do the same work for themselves, in `own`,
+// rather than wait.
+const Environment &environment(Environment &own) {
     if (state.load(std::memory_order_acquire) == State::ready)
         return shared;
-    const Environment e = read_environment();
+    const Environment &e = own = read_environment();
     State expected = State::unread;
     if (state.compare_exchange_strong(expected, State::reading, std::memory_order_acq_rel)) {
         shared = e;
@@ -101,7 +101,8 @@ Environment environment() {
 
 halnorm_status by_name(const char *source, const char *name, int32_t *index) {
     const int32_t i = find(name);
-    const Environment e = environment();
+    Environment own;
+    const Environment &e = environment(own);
     if (is_set(e.runs, i)) {
         *index = i;
         return HALNORM_OK;
@@ -147,7 +148,8 @@ halnorm_status choose_variant(const halnorm_config &config, halnorm_device devic
     if (config.variant != nullptr) {
         HALNORM_TRY(by_name("config.variant", config.variant, index));
     } else if (device == HALNORM_CPU) {
-        const Environment e = environment();
+        Environment own;
+        const Environment &e = environment(own);
         *index = e.variant;
         if (e.variant < 0)
             HALNORM_TRY(by_name("HALNORM_VARIANT", e.forced, index));
@@ -187,7 +189,8 @@ halnorm_status halnorm_variant_get(int32_t index, halnorm_variant_info *info) {
                << "index: was " << static_cast<int64_t>(index) << ", should be 0 to "
                << static_cast<int64_t>(variant_count - 1);
     }
-    const Environment e = environment();
+    Environment own;
+    const Environment &e = environment(own);
     int32_t chosen = e.variant;
     if (chosen < 0)
         HALNORM_TRY(by_name("HALNORM_VARIANT", e.forced, &chosen));

@@ -94,11 +94,11 @@ halnorm_status forward_batch(const ForwardArguments &a, Normalize normalize,
     enum {
         at_x,
         at_z,
-        at_y,
         at_gamma,
         at_beta,
         at_given_mean,
         at_given_m2,
+        at_y,
         at_mean,
         at_variance,
         at_saved_mean,
@@ -109,20 +109,19 @@ halnorm_status forward_batch(const ForwardArguments &a, Normalize normalize,
     Range ranges[count];
     ranges[at_x] = range_of("x", a.x, false);
     ranges[at_z] = range_of("z", a.add ? a.z : nullptr, false);
-    ranges[at_y] = range_of("y", a.y, true);
     ranges[at_gamma] = {"gamma", a.gamma, array, element, false};
     ranges[at_beta] = {"beta", a.beta, array, element, false};
     ranges[at_given_mean] = {"mean", a.mean, doubles, sizeof(double), false};
     ranges[at_given_m2] = {"m2", a.m2, doubles, sizeof(double), false};
+    ranges[at_y] = range_of("y", a.y, true);
     ranges[at_mean] = {"moving_mean", a.moving_mean, array, element, true};
     ranges[at_variance] = {"moving_variance", a.moving_variance, array, element, true};
     ranges[at_saved_mean] = {"saved_mean", a.saved_mean, doubles, sizeof(double), true};
     ranges[at_saved_inv_std] = {"saved_inv_std", a.saved_inv_std, doubles, sizeof(double), true};
     ranges[at_workspace] = {"workspace", a.workspace_bytes > 0 ? a.workspace : nullptr,
                             a.workspace_bytes, 1, true};
-    const InPlace pairs[] = {{at_x, at_y, same_strides(*a.x, *a.y)},
-                             {at_z, at_y, a.add && same_strides(*a.z, *a.y)}};
-    HALNORM_TRY(check_ranges(ranges, count, pairs, a.add ? 2 : 1));
+    const InPlace pairs[] = {{at_x, at_y, a.x, a.y}, {at_z, at_y, a.z, a.y}};
+    HALNORM_TRY(check_ranges(ranges, count, pairs, 2));
     Workspace lent(a.workspace, a.workspace_bytes);
     Pieces p = take_pieces(plan, a.given_statistics, lent);
     if (!plan.empty() || a.given_statistics)

@@ -44,20 +44,19 @@ halnorm_status forward_inference(const ForwardArguments &a, Normalize normalize)
                << ": was NULL, should point to num_channels values";
     }
     const size_t element = plan.element(), array = static_cast<size_t>(plan.channels()) * element;
-    enum { at_x, at_z, at_y, at_gamma, at_beta, at_mean, at_variance, at_workspace, count };
+    enum { at_x, at_z, at_gamma, at_beta, at_mean, at_variance, at_y, at_workspace, count };
     Range ranges[count];  // one by one: a list of initializers is zeroed as a whole first
     ranges[at_x] = range_of("x", a.x, false);
     ranges[at_z] = range_of("z", a.add ? a.z : nullptr, false);
-    ranges[at_y] = range_of("y", a.y, true);
     ranges[at_gamma] = {"gamma", a.gamma, array, element, false};
     ranges[at_beta] = {"beta", a.beta, array, element, false};
     ranges[at_mean] = {"moving_mean", a.moving_mean, array, element, false};
     ranges[at_variance] = {"moving_variance", a.moving_variance, array, element, false};
+    ranges[at_y] = range_of("y", a.y, true);
     ranges[at_workspace] = {"workspace", a.workspace_bytes > 0 ? a.workspace : nullptr,
                             a.workspace_bytes, 1, true};
-    const InPlace pairs[] = {{at_x, at_y, same_strides(*a.x, *a.y)},
-                             {at_z, at_y, a.add && same_strides(*a.z, *a.y)}};
-    HALNORM_TRY(check_ranges(ranges, count, pairs, a.add ? 2 : 1));
+    const InPlace pairs[] = {{at_x, at_y, a.x, a.y}, {at_z, at_y, a.z, a.y}};
+    HALNORM_TRY(check_ranges(ranges, count, pairs, 2));
     if (plan.empty())
         return kernel_status(plan, 0);
     Workspace lent(a.workspace, a.workspace_bytes);

@@ -25,7 +25,8 @@ int run_activate(const Plan &plan, void *y, const Slice &slice) {
     }
     const int64_t first = slice.c * r.c.stride[1] + slice.n * r.n.stride[1];
     char *const data = static_cast<char *>(y) + first * static_cast<int64_t>(plan.element());
-    View<3> v(plan, plan.dtype, data, d);
+    Dimensions<3> dimensions(plan, d);
+    Buffer v = dimensions.over(plan.dtype, data);
     const ActivateRow &row = activate_kernels[plan.variant];
     const ActivationScalars &a = plan.activation;
     return plan.dtype == HALNORM_FLOAT64 ? row.f64(&v, a.form, a.alpha, &v) :

@@ -7,10 +7,11 @@ namespace halnorm {
 int run_activation_gradient(const BackwardCall &call, const Slice &slice) {
     const Plan &plan = call.plan;
     const auto view = [&](const BackwardTensor &t) {
-        return tensor_view(plan, plan.apply, t.index, t.data, slice);
+        return TensorView(plan, plan.apply, t.index, t.data, slice);
     };
     const bool add = call.z.data != nullptr;
-    View<3> x = view(call.x), z = view(add ? call.z : call.x), dy = view(call.dy), g = view(call.g);
+    TensorView x = view(call.x), z = view(add ? call.z : call.x), dy = view(call.dy),
+               g = view(call.g);
     CoefficientViews c(plan, call.coefficients, slice);
     const GradientScalars &s = call.activated;
     // leaky_relu is a clamp with a slope below.

@@ -59,20 +59,20 @@ void identity_coefficients(const Plan &plan, const Coefficients &coefficients) {
     fill(plan, plan.dtype, coefficients.offset, plan.apply.width(), plan.activation.preshift);
 }
 
-void repeat_folds(const Plan &plan, void *values) {
-    const int64_t all = plan.apply.width();
-    for (int64_t have = plan.channels(); have < all;) {
-        const int64_t more = have < all - have ? have : all - have;
-        const size_t bytes = plan.element();
-        memcpy(static_cast<char *>(values) + static_cast<size_t>(have) * bytes, values,
-               static_cast<size_t>(more) * bytes);
-        have += more;
-    }
-}
-
 void repeat_folds(const Plan &plan, const Coefficients &coefficients) {
-    for (void *array : {coefficients.center, coefficients.scale, coefficients.offset})
-        repeat_folds(plan, array);
+    char *const center = static_cast<char *>(coefficients.center),
+                *const scale = static_cast<char *>(coefficients.scale),
+                *const offset = static_cast<char *>(coefficients.offset);
+    const size_t all = static_cast<size_t>(plan.apply.width()) * plan.element();
+    size_t more;
+    // All three in turn, as what a copy has just written the next one waits for.
+    for (size_t have = static_cast<size_t>(plan.channels()) * plan.element(); have < all;
+         have += more) {
+        more = have < all - have ? have : all - have;
+        memcpy(center + have, center, more);
+        memcpy(scale + have, scale, more);
+        memcpy(offset + have, offset, more);
+    }
 }
 
 halnorm_status kernel_status(const Plan &plan, int code) {

@@ -12,9 +12,10 @@ int run_input_gradient(const BackwardCall &call, const Slice &slice) {
         [&](const Region &r, const Slice &piece, const Coefficients(&k)[2], void *data,
             bool streaming) {
             const auto view = [&](const BackwardTensor &t) {
-                return tensor_view(plan, r, t.index, t.data, piece);
+                return TensorView(plan, r, t.index, t.data, piece);
             };
-            View<3> x = view(call.x), dy = view(call.gradient()), dx = view({data, call.dx.index});
+            TensorView x = view(call.x), dy = view(call.gradient()),
+                       dx = view({data, call.dx.index});
             CoefficientViews v(plan, k[0], piece), abc(plan, k[1], piece);
             const auto *table = result_table(plan, streaming, input_gradient_kernels,
                                              input_gradient_streaming_kernels);
@@ -31,17 +32,14 @@ int run_input_gradient(const BackwardCall &call, const Slice &slice) {
 
 int run_input_coefficients(const BackwardCall &call, int64_t c, int64_t channels) {
     const Plan &plan = call.plan;
-    const auto view = [&](halnorm_dtype dtype, const void *data) {
-        return array_view(plan, dtype, data, c, channels);
-    };
-    const auto doubles = [&](const double *data) { return view(HALNORM_FLOAT64, data); };
-    View<1> sum_g = doubles(call.sum_g), sum_g_xhat = doubles(call.sum_g_xhat);
-    View<1> inv_std = doubles(call.inv_std), factor = doubles(call.factor),
-            rest = doubles(call.rest);
-    View<1> gamma = view(plan.dtype, call.gamma);
-    View<1> a = view(plan.dtype, call.a), b = view(plan.dtype, call.b),
-            k = view(plan.dtype, call.c);
-    View<1> dgamma = view(plan.dtype, call.dgamma), dbeta = view(plan.dtype, call.dbeta);
+    Arrays arrays(plan, c, channels);
+    const auto view = [&](const void *data) { return arrays.over(plan.dtype, data); };
+    Buffer sum_g = arrays.doubles(call.sum_g), sum_g_xhat = arrays.doubles(call.sum_g_xhat);
+    Buffer inv_std = arrays.doubles(call.inv_std), factor = arrays.doubles(call.factor),
+           rest = arrays.doubles(call.rest);
+    Buffer gamma = view(call.gamma);
+    Buffer a = view(call.a), b = view(call.b), k = view(call.c);
+    Buffer dgamma = view(call.dgamma), dbeta = view(call.dbeta);
     const int code = kernel_of(plan, input_coefficients_kernels, &GpuKernels::input_coefficients)(
         &sum_g, &sum_g_xhat, &inv_std, &factor, &rest, &gamma, call.count, call.scalars.slope, &a,
         &b, &k, &dgamma, &dbeta);

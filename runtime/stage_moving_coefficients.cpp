@@ -5,13 +5,12 @@ namespace halnorm {
 int run_moving_coefficients(const Plan &plan, const void *gamma, const void *beta,
                             const void *moving_mean, const void *moving_variance,
                             const Coefficients &coefficients) {
-    const auto view = [&](const void *data) {
-        return array_view(plan, plan.dtype, data, 0, plan.channels());
-    };
-    View<1> g = view(gamma), b = view(beta), mean = view(moving_mean),
-            variance = view(moving_variance);
-    View<1> center = view(coefficients.center), scale = view(coefficients.scale),
-            offset = view(coefficients.offset);
+    Arrays arrays(plan, 0, plan.channels());
+    const auto view = [&](const void *data) { return arrays.over(plan.dtype, data); };
+    Buffer g = view(gamma), b = view(beta), mean = view(moving_mean),
+           variance = view(moving_variance);
+    Buffer center = view(coefficients.center), scale = view(coefficients.scale),
+           offset = view(coefficients.offset);
     const int code = kernel_of(plan, moving_coefficients_kernels, &GpuKernels::moving_coefficients)(
         &g, &b, &mean, &variance, plan.config->epsilon, plan.activation.prescale,
         plan.activation.preshift, &center, &scale, &offset);

@@ -10,8 +10,8 @@ int run(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
         plan, slice, {coefficients}, tensors.y, 1,
         [&](const Region &r, const Slice &piece, const Coefficients(&k)[1], void *data,
             bool streaming) {
-            View<3> x = tensor_view(plan, r, 0, tensors.x, piece);
-            View<3> y = tensor_view(plan, r, 1, data, piece);
+            TensorView x(plan, r, 0, tensors.x, piece);
+            TensorView y(plan, r, 1, data, piece);
             CoefficientViews c(plan, k[0], piece);
             const auto *table =
                 result_table(plan, streaming, normalize_kernels, normalize_streaming_kernels);

@@ -9,16 +9,14 @@ namespace {
 struct Blocks {
     Blocks(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums)
         : first(slice.n / plan.block_n), count((slice.rows + plan.block_n - 1) / plan.block_n),
-          in(tensor_view(plan, plan.reduce, 0, x,
-                         {slice.c, slice.channels, 0, plan.reduce.n.extent})),
-          shift(sums_view(plan, plan.reduce.dtype, sums.shift, slice.c, slice.channels, first,
-                          count)),
-          sum1(sums_view(plan, HALNORM_FLOAT64, sums.sum1, slice.c, slice.channels, first, count)),
-          sum2(sums_view(plan, HALNORM_FLOAT64, sums.sum2, slice.c, slice.channels, first, count)) {
-    }
+          in(plan, plan.reduce, 0, x, {slice.c, slice.channels, 0, plan.reduce.n.extent}),
+          views(plan, slice.c, slice.channels, first, count),
+          shift(views.over(plan.reduce.dtype, sums.shift)), sum1(views.doubles(sums.sum1)),
+          sum2(views.doubles(sums.sum2)) {}
     int64_t first, count;
-    View<3> in;
-    View<2> shift, sum1, sum2;
+    TensorView in;
+    SumsViews views;
+    Buffer shift, sum1, sum2;
 };
 
 int run_shift(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums) {
@@ -42,14 +40,12 @@ int run_sums(const Plan &plan, const void *x, const Slice &slice, const SumsArra
 int run_merge(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &sums,
               const Moments &moments) {
     const int64_t width = plan.reduce.fold == 1 ? channels : plan.reduce.width();
-    const auto view = [&](halnorm_dtype dtype, const void *data) {
-        return sums_view(plan, dtype, data, c, width, 0, plan.blocks);
-    };
-    View<2> shift = view(plan.reduce.dtype, sums.shift);
-    View<2> sum1 = view(HALNORM_FLOAT64, sums.sum1), sum2 = view(HALNORM_FLOAT64, sums.sum2);
-    View<1> mean = array_view(plan, HALNORM_FLOAT64, moments.mean, c, channels);
-    View<1> m2 = array_view(plan, HALNORM_FLOAT64, moments.m2, c, channels);
-    View<1> excess = array_view(plan, HALNORM_FLOAT64, moments.excess, c, channels);
+    SumsViews views(plan, c, width, 0, plan.blocks);
+    Arrays arrays(plan, c, channels);
+    Buffer shift = views.over(plan.reduce.dtype, sums.shift);
+    Buffer sum1 = views.doubles(sums.sum1), sum2 = views.doubles(sums.sum2);
+    Buffer mean = arrays.doubles(moments.mean), m2 = arrays.doubles(moments.m2),
+           excess = arrays.doubles(moments.excess);
     return kernel_of(plan, merge_kernels, &GpuKernels::merge)(
         &shift, &sum1, &sum2, static_cast<int32_t>(plan.reduce.s.extent),
         static_cast<int32_t>(plan.reduce.n.extent), static_cast<int32_t>(plan.block_n),
@@ -72,18 +68,21 @@ bool recenter(const Plan &plan, int64_t c, int64_t channels, const SumsArrays &s
               const Moments &moments) {
     if (!plan.on_cpu())
         return false;  // the numbers are on the device
-    bool any = false;
-    for (int64_t k = c; k < c + channels; k++) {
-        if (!(moments.excess[k] > moments.m2[k]))
+    const double *const excess = moments.excess, *const m2 = moments.m2;
+    // Mostly of none, which vectors find out if the result is as wide as what is compared.
+    int64_t any = 0;
+    for (int64_t k = c; k < c + channels; k++)
+        any |= static_cast<int64_t>(excess[k] > m2[k]);
+    for (int64_t k = c; k < c + channels && any != 0; k++) {
+        if (!(excess[k] > m2[k]))
             continue;
-        any = true;
         if (plan.reduce.dtype == HALNORM_FLOAT64) {
             set_shift<double>(plan, sums.shift, k, moments.mean[k]);
         } else {
             set_shift<float>(plan, sums.shift, k, moments.mean[k]);
         }
     }
-    return any;
+    return any != 0;
 }
 
 struct Sweep {

@@ -99,6 +99,5 @@ void copy_doubles(const Plan &plan, double *to, const double *from);
 void identity_coefficients(const Plan &plan, const Coefficients &coefficients);
 
 // The first C of fold * C values are there; the others become copies. (On a GPU fold is 1.)
-void repeat_folds(const Plan &plan, void *values);
 void repeat_folds(const Plan &plan, const Coefficients &coefficients);
 }  // namespace halnorm

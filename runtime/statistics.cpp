@@ -94,11 +94,11 @@ halnorm_status halnorm_statistics_merge(int64_t num_channels, int64_t *count, do
     }
     const size_t doubles = static_cast<size_t>(num_channels) * sizeof(double);
     const Range ranges[] = {
+        {"other_mean", other_mean, doubles, sizeof(double), false},
+        {"other_m2", other_m2, doubles, sizeof(double), false},
         {"count", count, sizeof *count, sizeof *count, true},
         {"mean", mean, doubles, sizeof(double), true},
         {"m2", m2, doubles, sizeof(double), true},
-        {"other_mean", other_mean, doubles, sizeof(double), false},
-        {"other_m2", other_m2, doubles, sizeof(double), false},
     };
     for (const Range &r : ranges) {
         if (r.data == nullptr)

@@ -72,7 +72,7 @@ halnorm_status check_alone(const Operand &a) {
 halnorm_status check_strides(const Operand &a) {
     const halnorm_tensor &t = *a.tensor;
     int order[HALNORM_MAX_RANK], count = 0;
-    for (int i = 0; i < t.rank; i++) {
+    for (int i = t.rank - 1; i >= 0; i--) {  // mostly in order
         if (t.shape[i] == 1)
             continue;
         if (t.strides[i] < 1) {
@@ -190,12 +190,6 @@ int join(const Operand *operands, int tensors, int channel, Run *runs) {
     return count;
 }
 
-void set_axis(Axis *axis, const Operand *operands, int tensors, const Run &run) {
-    axis->extent = run.extent;
-    for (int k = 0; k < tensors; k++)
-        axis->stride[k] = stride_of(operands[k], run);
-}
-
 }  // namespace
 
 halnorm_status fold(const halnorm_config &config, const Operand *operands, int count,
@@ -231,10 +225,16 @@ halnorm_status fold(const halnorm_config &config, const Operand *operands, int c
     region->layout = kernel_nchw;
     region->tensors = count;
     Run s, c, n;
+    int tensors = 1;  // 1: all have the strides of the first
     const auto set_region = [&] {
-        set_axis(&region->s, operands, count, s);
-        set_axis(&region->c, operands, count, c);
-        set_axis(&region->n, operands, count, n);
+        region->s.extent = s.extent;
+        region->c.extent = c.extent;
+        region->n.extent = n.extent;
+        for (int k = 0; k < count; k++) {
+            region->s.stride[k] = stride_of(operands[k], s);
+            region->c.stride[k] = stride_of(operands[k], c);
+            region->n.stride[k] = stride_of(operands[k], n);
+        }
     };
     if (empty) {
         s.extent = n.extent = 0;
@@ -242,18 +242,21 @@ halnorm_status fold(const halnorm_config &config, const Operand *operands, int c
         set_region();
         return HALNORM_OK;
     }
-    for (int k = 0; k < count; k++) {
-        if (k == 0 || !same_strides(x, *operands[k].tensor))
-            HALNORM_TRY(check_strides(operands[k]));
+    HALNORM_TRY(check_strides(operands[0]));
+    for (int k = 1; k < count; k++) {
+        if (same_strides(x, *operands[k].tensor))
+            continue;
+        HALNORM_TRY(check_strides(operands[k]));
+        tensors = count;
     }
 
     Run runs[HALNORM_MAX_RANK];
-    const int joined = join(operands, count, channel, runs);
+    const int joined = join(operands, tensors, channel, runs);
     if (x.shape[channel] != 1) {
         c.extent = x.shape[channel];
         c.innermost = channel;
     }
-    const auto is_dense = [&](const Run &run) { return dense(operands, count, run); };
+    const auto is_dense = [&](const Run &run) { return dense(operands, tensors, run); };
     if (joined <= 1) {
         // A single run is the row where it is dense, else the rows.
         (is_dense(runs[0]) ? s : n) = runs[0];
@@ -306,15 +309,15 @@ uintptr_t address_of(const Range &range) {
 }
 
 // Of two arguments that overlap.
-[[gnu::noinline]] halnorm_status check_in_place(const Range *ranges, int input, int output,
-                                                const InPlace *pairs, int pair_count) {
+[[gnu::cold]] halnorm_status check_in_place(const Range *ranges, int input, int output,
+                                            const InPlace *pairs, int pair_count) {
     const Range &a = ranges[output], &b = ranges[input];
     const InPlace *pair = nullptr;
     for (int k = 0; k < pair_count && pair == nullptr; k++) {
         if (pairs[k].output == output && pairs[k].input == input)
             pair = &pairs[k];
     }
-    if (pair != nullptr && pair->allowed && a.data == b.data)
+    if (pair != nullptr && a.data == b.data && same_strides(*pair->from, *pair->to))
         return HALNORM_OK;
     Failure failure(HALNORM_ERROR_OVERLAP);
     failure << a.name << ": overlaps " << b.name << ", should be memory of its own";
@@ -349,13 +352,14 @@ halnorm_status check_ranges(const Range *ranges, int count, const InPlace *pairs
         const Range &output = ranges[i];
         if (!output.output || output.data == nullptr)
             continue;
-        const uintptr_t begin = address_of(output), end = begin + output.bytes;
-        for (int k = 0; k < count; k++) {
-            const Range &other = ranges[k];
-            const bool overlap = begin < address_of(other) + other.bytes && address_of(other) < end;
-            if (overlap && k != i && other.data != nullptr)
-                HALNORM_TRY(
-                    check_in_place(ranges, i < k ? i : k, i < k ? k : i, pairs, pair_count));
+        const uintptr_t begin = address_of(output);
+        const size_t bytes = output.bytes;
+        for (int k = 0; k < i; k++) {
+            // Of two ranges that overlap, one begins within the other.
+            const uintptr_t after = address_of(ranges[k]) - begin;
+            const bool overlap = after < bytes || 0 - after < ranges[k].bytes;
+            if (overlap && ranges[k].data != nullptr)
+                HALNORM_TRY(check_in_place(ranges, k, i, pairs, pair_count));
         }
     }
     return HALNORM_OK;

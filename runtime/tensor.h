@@ -66,13 +66,15 @@ inline Range range_of(const char *name, const halnorm_tensor *tensor, bool outpu
     return {name, tensor->data, bytes, size_of(tensor->dtype), output};
 }
 
-// Indices of two arguments that may be the same memory exactly: an output and what it replaces.
+// Indices of two arguments that may be the same memory exactly, with the same strides: an output
+// and what it replaces.
 struct InPlace {
     int input, output;
-    bool allowed;
+    const halnorm_tensor *from, *to;
 };
 
-// Alignment of each of up to max_ranges, and no output overlapping another argument.
+// Alignment of each of up to max_ranges, and no output overlapping another argument. Outputs come
+// last.
 halnorm_status check_ranges(const Range *ranges, int count, const InPlace *pairs, int pair_count);
 
 }  // namespace halnorm
