@@ -42,6 +42,7 @@ public:
         b.padding = nullptr;
         return b;
     }
+    Buffer doubles(const double *data) { return over(HALNORM_FLOAT64, data); }
 
 private:
     halide_dimension_t dims_[rank];
@@ -65,7 +66,6 @@ struct TensorView {
 struct Arrays : Dimensions<1> {
     Arrays(const Plan &plan, int64_t c, int64_t channels)
         : Dimensions<1>(plan, {{c, channels, 1}}) {}
-    Buffer doubles(const double *data) { return over(HALNORM_FLOAT64, data); }
 };
 
 struct CoefficientViews {
@@ -83,7 +83,6 @@ struct CoefficientViews {
 struct SumsViews : Dimensions<2> {
     SumsViews(const Plan &plan, int64_t c, int64_t channels, int64_t block, int64_t blocks)
         : Dimensions<2>(plan, {{c, channels, 1}, {block, blocks, plan.reduce.width(), block}}) {}
-    Buffer doubles(const double *data) { return over(HALNORM_FLOAT64, data); }
 };
 
 }  // namespace halnorm
