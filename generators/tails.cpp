@@ -26,26 +26,54 @@ Expr lanes_kept(const Expr &predicate) {
 Stmt NarrowTails::visit(const Store *store) {
     const Ramp *index = store->index.as<Ramp>();
     const Halide::Type type = store->value.type();
-    const int step = 16 / type.bytes();
+    const int step = 16 / type.bytes(), lanes = type.lanes();
     const Expr kept = lanes_kept(store->predicate);
     if (!kept.defined() || index == nullptr || !is_const_one(index->stride) ||
-        index->base.type().is_vector() || type.lanes() <= step)
+        index->base.type().is_vector() || lanes <= step)
         return IRMutator::visit(store);
     const std::string name = unique_name("tail");
     const Expr tail = Variable::make(type, name);
-    Stmt narrow;
-    for (int lane = type.lanes() - 2 * step; lane >= 0; lane -= step) {
-        const Stmt part =
-            Store::make(store->name, Shuffle::make_slice(tail, lane, 1, step),
-                        Ramp::make(index->base + lane, make_one(index->base.type()), step),
-                        store->param, const_true(step), ModulusRemainder());
-        const Stmt more = narrow.defined() ? Block::make(part, narrow) : part;
-        narrow = lane == 0 ? more : IfThenElse::make(kept > lane, more);
+    const auto part = [&](int lane, int count) {
+        const Expr at = index->base + lane;
+        const bool one = count == 1;
+        return Store::make(store->name,
+                           one ? Shuffle::make_extract_element(tail, lane) :
+                                 Shuffle::make_slice(tail, lane, 1, count),
+                           one ? at : Ramp::make(at, make_one(at.type()), count), store->param,
+                           const_true(count), ModulusRemainder());
+    };
+    const auto then = [](const Stmt &first, const Stmt &more) {
+        return more.defined() ? Block::make(first, more) : first;
+    };
+    // `rest`: of what is left beyond a lane, one by one.
+    Stmt narrow, rest;
+    for (int lane = lanes - step; lane >= 0; lane -= step) {
+        if (lane + step < lanes) {
+            narrow = then(part(lane, step), narrow);
+            if (singly_ || lane > 0)
+                narrow = IfThenElse::make(kept >= lane + step, narrow);
+        }
+        Stmt singles;
+        for (int k = lane + step - 2; k >= lane; k--) {
+            singles = then(part(k, 1), singles);
+            if (k > lane)
+                singles = IfThenElse::make(kept > k, singles);
+        }
+        rest = rest.defined() ? IfThenElse::make(kept < lane + step, singles, rest) : singles;
     }
-    const Stmt masked = Store::make(store->name, tail, store->index, store->param, store->predicate,
-                                    store->alignment);
-    const Expr whole = kept % step == 0 && kept > 0 && kept < type.lanes();
-    return LetStmt::make(name, store->value, IfThenElse::make(simplify(whole), narrow, masked));
+    const auto all = [&](const Expr &predicate) {
+        return Store::make(store->name, tail, store->index, store->param, predicate,
+                           store->alignment);
+    };
+    const Expr some = kept > 0 && kept < lanes, odd = kept % step != 0;
+    if (singly_) {
+        narrow = IfThenElse::make(
+            simplify(some), Block::make(narrow, IfThenElse::make(simplify(odd), rest)),
+            IfThenElse::make(simplify(kept >= lanes), all(const_true(lanes))));
+    } else {
+        narrow = IfThenElse::make(simplify(some && !odd), narrow, all(store->predicate));
+    }
+    return LetStmt::make(name, store->value, narrow);
 }
 
 }  // namespace halnorm

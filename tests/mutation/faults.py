@@ -108,7 +108,7 @@ FAULTS = [
     Fault("no_fence", "generators/memory_hints.cpp",
           "            fence_before_returns(function);\n", "", STREAMING),
     Fault("tail_cut_to_whole_parts", "generators/tails.cpp",
-          "kept % step == 0 && kept > 0", "kept > 0", r"^(grid|edges)\."),
+          "odd = kept % step != 0;", "odd = kept > lanes;", r"^(grid|edges)\."),
     # --- schedules ---
     Fault("tail_shifted_inwards_generic", "schedules/generic.cpp",
           "vectorize(y.reorder(g.s, g.c, g.n), g.s, lanes);",
