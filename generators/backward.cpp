@@ -184,10 +184,10 @@ public:
         const Expr through_statistics = zero_unless(by_batch != 0, e.d * b(g.c) + c(g.c));
         const Expr scaled = element.is(GradientForm::scaled);
         g.y(g.s, g.c, g.n) = select(scaled, a(g.c) * dy_, a(g.c) * e.g + through_statistics);
-        g.forms = element.forms();
-        g.forms.push_back({scaled, false});
-        g.coefficients = 6;
         describe<T>(g, layout, streaming, dx, {&x, &dy});
+        g.forms = element.forms();
+        g.forms.push_back({scaled, g.streaming});  // else rare
+        g.coefficients = 6;
         all_from_zero(x, dy, center, scale, offset, a, b, c, g.y);
     }
 

@@ -132,7 +132,11 @@ inline void schedule_and_lower(Sums &g, const Halide::Target &target, Halide::Pi
 inline void schedule_and_lower(Pointwise &g, const Halide::Target &target,
                                Halide::Pipeline pipeline) {
     schedule(g, target);
-    pipeline.add_custom_lowering_pass(new NarrowTails(g.layout == Layout::nchw && g.tensors < 4));
+    using Rest = NarrowTails::Rest;
+    const bool singly = g.layout == Layout::nchw && g.tensors < 4;
+    pipeline.add_custom_lowering_pass(new NarrowTails(g.streaming ? Rest::none :
+                                                      singly      ? Rest::singly :
+                                                                    Rest::masked));
 }
 
 // The forms of the activations that are built, but those that are `not_used`.

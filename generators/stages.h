@@ -69,8 +69,8 @@ struct Sums {
     Halide::Func sums{
         "sums"};  // (c, b), output; update(0) over fulls = (part, row), update(1) over rests
     Halide::RDom in_full, full_lane, fulls, in_rest, in_tail, in_short, rest_lane, rests;
-    // The tensors, of a kernel that may prefetch them (generators/memory_hints.cpp), else none. Of a
-    // loop that a schedule renames so, it is prefetched_bytes further on (generators/prefetch.h).
+    // The tensors, of a kernel that may prefetch them (generators/memory_hints.cpp), else none. Of
+    // a loop that a schedule renames so, it is prefetched_bytes further on (generators/prefetch.h).
     std::vector<Halide::Parameter> prefetched;
     static constexpr const char *prefetched_loop = "prefetched";
     static constexpr int prefetched_bytes = 32768;
@@ -131,8 +131,9 @@ struct Pointwise {
     Halide::Type type;
 
     // A kernel whose stores go past the cache (generators/memory_hints.cpp). It is called where
-    // every row of y, along s or in NHWC along c, is whole cache lines; all stores to y have to be
-    // whole vectors, so no tail is wanted and none allowed.
+    // every row of y, along s or in NHWC along c, begins at a multiple of 16 bytes and is as long
+    // as whole cache lines; along s, where the form is cheap, as some 16 bytes (the tail is then
+    // stored in such parts: tails.h). All stores to y have to be whole vectors.
     bool streaming = false;
     int line() const { return 64 / type.bytes(); }  // elements
 };

@@ -50,7 +50,7 @@ Stmt NarrowTails::visit(const Store *store) {
     for (int lane = lanes - step; lane >= 0; lane -= step) {
         if (lane + step < lanes) {
             narrow = then(part(lane, step), narrow);
-            if (singly_ || lane > 0)
+            if (rest_ != Rest::masked || lane > 0)
                 narrow = IfThenElse::make(kept >= lane + step, narrow);
         }
         Stmt singles;
@@ -66,12 +66,19 @@ Stmt NarrowTails::visit(const Store *store) {
                            store->alignment);
     };
     const Expr some = kept > 0 && kept < lanes, odd = kept % step != 0;
-    if (singly_) {
-        narrow = IfThenElse::make(
-            simplify(some), Block::make(narrow, IfThenElse::make(simplify(odd), rest)),
-            IfThenElse::make(simplify(kept >= lanes), all(const_true(lanes))));
-    } else {
+    switch (rest_) {
+    case Rest::masked:
         narrow = IfThenElse::make(simplify(some && !odd), narrow, all(store->predicate));
+        break;
+    case Rest::singly:
+        narrow = Block::make(narrow, IfThenElse::make(simplify(odd), rest));
+        narrow =
+            IfThenElse::make(simplify(some), narrow,
+                             IfThenElse::make(simplify(kept >= lanes), all(const_true(lanes))));
+        break;
+    case Rest::none:
+        narrow = IfThenElse::make(simplify(kept < lanes), narrow, all(const_true(lanes)));
+        break;
     }
     return LetStmt::make(name, store->value, narrow);
 }

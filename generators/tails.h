@@ -6,8 +6,8 @@
 namespace halnorm {
 
 // A lowering pass: stores under a mask that keeps some first lanes, a multiple of 16 bytes of them,
-// become stores of 16 bytes; where `singly`, the lanes of any other number do too, and what is left
-// is stored one by one. To the processor a masked store covers the whole vector, so that in place
+// become stores of 16 bytes; with Rest::singly so do those of any other number, and what is left is
+// stored one by one. To the processor a masked store covers the whole vector, so that in place
 // the next row, whose first elements lie there, is loaded only when that store has gone to the
 // cache. All in place, us (relu, AVX-512 and AVX2, Zen 5, 2026-11-28): inference of 8x256x10x10 20,
 // now 8.9, 8x1024x14x14 99 and 62, 8x512x6x6 32 and 8.7, training 31 and 20, 178 and 139, 44 and
@@ -21,14 +21,18 @@ namespace halnorm {
 // time (activation_gradient), longer rows lost up to 7 %.
 class NarrowTails : public Halide::Internal::IRMutator {
 public:
-    explicit NarrowTails(bool singly) : singly_(singly) {}
+    // What becomes of lanes beyond the last whole 16 bytes, if any: a tail that has such is stored
+    // as a whole under its mask, or they are one by one; none: the caller promises that there are
+    // none.
+    enum class Rest { masked, singly, none };
+    explicit NarrowTails(Rest rest) : rest_(rest) {}
 
 protected:
     using Halide::Internal::IRMutator::visit;
     Halide::Internal::Stmt visit(const Halide::Internal::Store *store) override;
 
 private:
-    bool singly_;
+    Rest rest_;
 };
 
 }  // namespace halnorm

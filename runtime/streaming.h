@@ -1,21 +1,29 @@
 // Results that are stored past the cache: when, and how they are handed to the kernels for it.
 //
-// Such a kernel wants rows of whole cache lines (generators/stages.h). In NHWC, and in NCHW where
-// the spatial extent is a multiple of a line, the rows of the tensors are (by_row). Shorter rows of
+// Such a kernel wants rows that begin at multiples of 16 bytes, as what malloc returns does, and
+// are whole cache lines, or in NCHW some 16 bytes (generators/stages.h). In NHWC, and in NCHW where
+// the spatial extent is a multiple of 4 floats, the rows of the tensors are (by_row). Other rows of
 // NCHW are, together: some channels of an image are one stretch of memory, and the kernel for NHWC
-// takes its elements for channels, with the coefficients repeated along each (flat). All else, and
-// tensors that do not start at a line, the ordinary kernel leaves for some KB at a time on the
-// stack, from where they are copied (staged); in NCHW alone, as in NHWC that takes 1.0 to 1.35
-// times as long as ordinary stores.
+// takes its elements for channels, with the coefficients repeated along each (flat). All else the
+// ordinary kernel leaves for some KB at a time on the stack, from where they are copied (staged);
+// in NCHW alone, as in NHWC that takes 1.0 to 1.35 times as long as ordinary stores.
+//
+// By row where until then only tensors that begin at a line, with rows of whole lines, were: rows
+// of 196, before (staged, flat from 16 images on in calls that reduce) and now, us: inference of
+// 16x1024x14x14 322 and 212, 32x1024x14x14 721 and 630, training 498 and 466, 1408 and 1250,
+// backward 1001 and 949, 2661 and 2480, of 8x1024x14x14 366 and 272. Tensors 16 bytes after a line:
+// inference of 8x256x56x56 868 and 625, in NHWC, where stores were ordinary, 1351 and 764, training
+// 1725 and 1482, 2486 and 1597, backward 2694 and 2162, 4152 and 3011; AVX2 1.05 to 1.3 times as
+// fast (as below).
 //
 // Flat results are stored while the next are calculated, but image by image, some KB here and
 // there: good where the call has read its tensors before, in that order. Staged ones, in the order
 // of memory, are better where it reads from memory: inference, flat and staged, us: 32x1024x14x14
 // 1088 and 783 (ordinary 921), 64x2048x7x7 1245 and 783 (889); training 1574 and 1654, 1425 and
-// 1634, backward with relu 3015 and 3034, 3435 and 3564. Of tensors 16 bytes after the start of a
-// line, ordinary and staged: training at 8x256x56x56 2075 and 1589, 32x512x28x28 5055 and 3818,
-// backward 2984 and 2618, 6416 and 5410; inference, where rows are staged in parts, 837 and 1174,
-// else 2211 and 1939 (Zen 5, AVX-512, float32, 2026-11-28).
+// 1634, backward with relu 3015 and 3034, 3435 and 3564. Of tensors that begin anywhere, ordinary
+// and staged: training at 8x256x56x56 2075 and 1589, 32x512x28x28 5055 and 3818, backward 2984 and
+// 2618, 6416 and 5410; inference, where rows are staged in parts, 837 and 1174, else 2211 and 1939
+// (Zen 5, AVX-512, relu, float32, 2026-11-28).
 #pragma once
 
 #include "buffers.h"

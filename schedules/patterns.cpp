@@ -181,7 +181,10 @@ void map_by_row(Pointwise &g, const RowTuning &t) {
     };
     each_form(g.y, g.forms, [&](Stage y, bool cheap) {
         if (g.streaming) {
-            runs(y, cheap ? g.line() : t.V, TailStrategy::RoundUp);
+            if (cheap)
+                runs(y, g.line(), tail_of(t.masked_tails));
+            else
+                runs(y, t.V, TailStrategy::RoundUp);
             return;
         }
         const auto rows = [&](Stage s) {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <gtest/gtest.h>
 #include <iterator>
+#include <utility>
 
 #include "backward_call.h"
 #include "cpu_features.h"
@@ -17,13 +18,14 @@ namespace {
 using namespace test;
 using halnorm::Stores;
 
-// Rows that are whole cache lines of both dtypes; rows that are whole together (49, 100, 196), with
-// channels left over (17 and 20 of 49), and with too few images for that; rows so wide that they
-// are taken in fours, and three left; rows that are staged in parts.
+// Rows that are whole cache lines of both dtypes; rows that are some 16 bytes (20, 100, 196, and in
+// float64 66); rows that are whole together (49), with channels left over (17 and 20 of 49), and
+// with too few images for that; rows so wide that they are taken in fours, and three left; rows
+// that are staged in parts.
 constexpr int64_t shapes[][3] = {{3, 5, 64},   {2, 16, 784}, {1, 64, 1},   {40, 48, 16},
                                  {19, 32, 49}, {16, 17, 49}, {33, 20, 49}, {16, 12, 196},
                                  {70, 5, 100}, {2, 32, 49},  {9, 1, 4096}, {3, 7, 13},
-                                 {7, 2560, 1}, {2, 3, 4501}};
+                                 {7, 2560, 1}, {2, 3, 4501}, {3, 5, 20},   {2, 6, 66}};
 
 template<typename AnyCall, typename AnyCase>
 std::vector<unsigned char> bits_of(const AnyCase &k) {
@@ -76,8 +78,10 @@ protected:
         }
         k.threads = 3;
         expect_bits<AnyCall>(k, ordinary);
-        k.placement.offset = 1;  // no multiple of a cache line
-        expect_bits<AnyCall>(k, ordinary);
+        for (int bytes : {16, 8}) {  // no multiple of a cache line; not even of 16
+            k.placement.offset = bytes / static_cast<int>(size_of(k.dtype));
+            expect_bits<AnyCall>(k, ordinary);
+        }
     }
 };
 
@@ -183,19 +187,18 @@ protected:
 
 TEST_F(StreamingRule, takes_rows_of_whole_cache_lines_from_kernels_of_their_own) {
     EXPECT_EQ(Planned(2, 784).stores(), Stores::by_row);
-    EXPECT_EQ(Planned(2, 8).stores(), Stores::staged);
     EXPECT_EQ(Planned(2, 8, HALNORM_NCHW, HALNORM_FLOAT64).stores(), Stores::by_row);
     EXPECT_EQ(Planned(2, 49, HALNORM_NHWC).stores(), Stores::by_row);
     EXPECT_EQ(Planned(16, 49).stores(), Stores::flat);
-    EXPECT_EQ(Planned(16, 196, HALNORM_NCHW, HALNORM_FLOAT64).stores(), Stores::flat);
+    EXPECT_EQ(Planned(16, 49, HALNORM_NCHW, HALNORM_FLOAT64).stores(), Stores::flat);
     EXPECT_EQ(Planned(16, 49).stores(false), Stores::staged) << "order of memory";
     EXPECT_EQ(Planned(15, 49).stores(), Stores::staged) << "too few images";
     EXPECT_EQ(Planned(16, 3025).stores(), Stores::staged) << "16 rows are no piece";
     EXPECT_EQ(Planned(16, 3025).stores(false), Stores::ordinary) << "nor is one";
     Planned padded(8, 784);
-    padded.y.strides[0] += 8;
+    padded.y.strides[0] += 2;
     EXPECT_EQ(padded.stores(), Stores::staged);
-    padded.y.strides[0] += 8;
+    padded.y.strides[0] += 2;
     EXPECT_EQ(padded.stores(), Stores::by_row);
     const auto apart = [](int64_t s) {
         Planned k(16, s);
@@ -207,10 +210,34 @@ TEST_F(StreamingRule, takes_rows_of_whole_cache_lines_from_kernels_of_their_own)
     EXPECT_EQ(apart(3025), Stores::staged);
 }
 
+TEST_F(StreamingRule, takes_parts_of_lines_where_the_activation_clamps) {
+    for (halnorm_activation act : {HALNORM_ACT_NONE, HALNORM_ACT_RELU, HALNORM_ACT_RELU6,
+                                   HALNORM_ACT_HARDSIGMOID, HALNORM_ACT_SILU, HALNORM_ACT_ELU}) {
+        const bool clamps = act != HALNORM_ACT_SILU && act != HALNORM_ACT_ELU;
+        const auto stores = [&](Planned &&k, bool later = false) {
+            k.config.activation = act;
+            k.y.data = k.memory[1] + (later ? 16 : 0);
+            return k.stores();
+        };
+        const Stores part = clamps ? Stores::by_row : Stores::staged;
+        EXPECT_EQ(stores(Planned(2, 784)), Stores::by_row) << act;
+        EXPECT_EQ(stores(Planned(2, 8)), part) << act;
+        EXPECT_EQ(stores(Planned(2, 6)), Stores::staged) << act;
+        EXPECT_EQ(stores(Planned(2, 6, HALNORM_NCHW, HALNORM_FLOAT64)), part) << act;
+        EXPECT_EQ(stores(Planned(2, 784), true), part) << act;
+        Planned apart(2, 8);
+        apart.y.strides[1] = 16, apart.y.strides[0] = 16 * 32;
+        EXPECT_EQ(stores(std::move(apart)), clamps ? Stores::by_row : Stores::ordinary) << act;
+        EXPECT_EQ(stores(Planned(2, 784, HALNORM_NHWC), true),
+                  clamps ? Stores::by_row : Stores::ordinary)
+            << act;
+    }
+}
+
 TEST_F(StreamingRule, needs_a_result_of_its_own) {
     for (int64_t s : {784, 49}) {
         Planned k(16, s), channels_last(16, s, HALNORM_NHWC);
-        for (int bytes : {4, 16, 32}) {
+        for (int bytes : {4, 8, 24}) {
             k.y.data = k.memory[1] + bytes;
             EXPECT_EQ(k.stores(), Stores::staged) << bytes;
             EXPECT_EQ(k.stores(false), Stores::staged) << bytes;
