@@ -12,6 +12,7 @@ import unittest
 GENERATORS = pathlib.Path(os.environ["HALNORM_GENERATORS"])
 SCRATCH = pathlib.Path(os.environ["HALNORM_SCRATCH"])
 AVX2 = "sse41-avx-f16c-fma-avx2-"
+AVX512 = f"{AVX2}avx512-avx512_skylake-"
 
 
 def bitcode(schedule, *parameters, stage="normalize_f32", features=AVX2):
@@ -56,6 +57,19 @@ class MemoryHints(unittest.TestCase):
             done, output = hint(bitcode("x86_avx", "prefetch=true", f"layout={layout}", stage=stage))
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertEqual(set(re.findall(r"\tprefetch(\w+)", disassembly(output))), {"t0"})
+
+    def test_what_is_prefetched_is_loaded_in_halves_where_that_is_asked_for(self):
+        """Lines of x, into registers that are put together; those of the shift or of accumulators stay whole."""
+        for stage in ("sums_f32", "sums_f64"):
+            kernel = bitcode("x86_avx512", "prefetch=true", "layout=nhwc", stage=stage, features=AVX512)
+            counts = []
+            for more in ([], ["--halves"]):
+                done, output = hint(kernel, *more)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                counts.append(len(re.findall(r"\tvinsertf(?:64x4|32x8) .*%zmm", disassembly(output))))
+                self.assertRegex(disassembly(output), r"\tv(?:sub|add)p[sd] +[^%]*\(.*\),%zmm")
+            self.assertEqual(counts[0], 0)
+            self.assertGreaterEqual(counts[1], 2, stage)
 
     def refused(self, done, output, message):
         self.assertEqual(done.returncode, 1)
