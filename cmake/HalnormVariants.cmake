@@ -251,7 +251,7 @@ function(halnorm_add_kernel LIBRARY KERNEL VARIANT STAGE DTYPE)
   elseif(HALNORM_STREAMING AND NOT passes AND KERNEL IN_LIST prefetch)
     list(APPEND ARGN prefetch=true)
     set(hints "")
-    if(KERNEL MATCHES "_nhwc_")
+    if(KERNEL MATCHES "_nhwc_")  # short rows of NCHW gain nothing
       set(hints --halves)
     endif()
   endif()
