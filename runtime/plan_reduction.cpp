@@ -17,8 +17,8 @@ constexpr int64_t group_bytes = int64_t{128} * 1024;
 // five kernel calls of a group take 0.4 us. Training with 128, 256 and 512 KB, us: 1x64x112x112 88,
 // 84, 81, 1x512x28x28 46, 44, 44, 8x64x56x56 187, 166, 164, 32x512x28x28 3450, 3459, 3302, AVX2 at
 // 8x256x56x56 1860, 1738, 1547, two threads at 1x64x112x112 51, 47, 44. Backward: 8x64x56x56 277,
-// 268, 269, 8x256x56x56 with relu 2137, 1933, 2256; where flat results are stored in between, at
-// 32x1024x14x14 2602, 2805, 2972 (as above).
+// 268, 269, 8x256x56x56 with relu 2137, 1933, 2256; where flat results are stored in between, as
+// those of rows of 196 were, at 32x1024x14x14 2602, 2805, 2972 (as above).
 int64_t larger_group_bytes(const Plan &plan, int64_t tensor_bytes) {
     const bool two = plan.apply.tensors <= 2;
     if (plan.stores == Stores::flat && !two)

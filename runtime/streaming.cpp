@@ -16,7 +16,8 @@ constexpr int64_t cache_line = 64, row_alignment = 16;  // bytes; as in memory_h
 
 // Rows of fewer images spend more on repeating the coefficients than they save: flat, against
 // staged, training of 8x1024x14x14 277 us, 235, 16x1024x14x14 502, 539, 16x2048x7x7 269, 256,
-// backward with relu 391, 389, 1125, 1261, 421, 474 (Zen 5, AVX-512, 2026-11-28).
+// backward with relu 391, 389, 1125, 1261, 421, 474 (rows of 196 went so too then; Zen 5,
+// AVX-512, 2026-11-28).
 constexpr int64_t flat_rows = 16;
 
 // Below this no machine's tensors exceed the cache, and its size need not be known.
@@ -40,12 +41,12 @@ Stores possible_stores(const Plan &plan, const Operands &operands, int64_t *flat
     }
     const Region &r = plan.apply;
     const int64_t element = static_cast<int64_t>(plan.element()), line = cache_line / element;
-    // Others than clamps have no kernel for parts of lines. Curved ones, which arithmetic bounds,
-    // lose by them, and by rows that begin anywhere: inference of silu at 16x1024x14x14 552 us
-    // staged, 658 in parts; 16 bytes after a line at 8x256x56x56, ordinary and then by row, NHWC
+    // Other forms than clamp have no kernel for parts of lines. Curved ones, which arithmetic
+    // bounds, lose by them, and by rows that begin anywhere: inference of silu at 16x1024x14x14 552
+    // us staged, 658 in parts; 16 bytes after a line at 8x256x56x56, ordinary and then by row, NHWC
     // 1172 and 1335 (as above).
-    const bool cheap = plan.activation.form == static_cast<int32_t>(ActivationForm::clamp);
-    const int64_t alignment = cheap ? row_alignment : cache_line;
+    const bool clamps = plan.activation.form == static_cast<int32_t>(ActivationForm::clamp);
+    const int64_t alignment = clamps ? row_alignment : cache_line;
     const auto is_aligned = [&](const Axis &axis) {
         return axis.extent == 1 || axis.stride[result] * element % alignment == 0;
     };
@@ -54,7 +55,7 @@ Stores possible_stores(const Plan &plan, const Operands &operands, int64_t *flat
     const bool aligned =
         reinterpret_cast<uintptr_t>(data) % static_cast<uintptr_t>(alignment) == 0 &&
         is_aligned(r.n);
-    const bool part_of_line = !nhwc && cheap && row.extent * element % row_alignment == 0;
+    const bool part_of_line = !nhwc && clamps && row.extent * element % row_alignment == 0;
     if (aligned && (row.extent % line == 0 || part_of_line) && is_aligned(next))
         return Stores::by_row;
     if (nhwc)

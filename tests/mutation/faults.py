@@ -71,7 +71,7 @@ FAULTS = [
     Fault("streaming_to_half_a_part", "runtime/streaming.cpp",
           "row_alignment = 16;", "row_alignment = 8;", STREAMING),
     Fault("parts_of_lines_with_any_activation", "runtime/streaming.cpp",
-          "!nhwc && cheap && row", "!nhwc && row", STREAMING),
+          "!nhwc && clamps && row", "!nhwc && row", STREAMING),
     Fault("stage_that_begins_with_each_part", "runtime/streaming.h",
           "const int64_t before = piece.s + piece.c * s;", "const int64_t before = piece.c * s;", STREAMING),
     Fault("copies_begin_before_a_line", "runtime/streaming.cpp",
