@@ -51,18 +51,20 @@ struct ElementOf {
                static_cast<int>(covered_apart ? GradientForm::clamp : GradientForm::piecewise);
     }
 
-    // Those of the elements alone, without `scaled`.
+    // Those of the elements alone, without `scaled`. Without an activation dx needs no scale and
+    // offset.
+    static constexpr int all_coefficients = 6;
     std::vector<Form> forms() const {
         std::vector<Form> all;
         if (!covered_apart)
-            all.push_back({is_cheap(), true});
+            all.push_back({is_cheap(), true, all_coefficients});
         for (GradientForm f :
              {GradientForm::identity, GradientForm::relu, GradientForm::clamp,
               GradientForm::piecewise, GradientForm::of_leaky_relu, GradientForm::of_elu}) {
             const bool from_y = f == GradientForm::of_leaky_relu || f == GradientForm::of_elu;
             const bool rare = from_y || f == GradientForm::piecewise;  // of leaky_relu alone
             if (built.needs(f) && (covered_apart || from_y))
-                all.push_back({is(f), !rare});
+                all.push_back({is(f), !rare, f == GradientForm::identity ? 4 : all_coefficients});
         }
         return all;
     }
@@ -186,8 +188,7 @@ public:
         g.y(g.s, g.c, g.n) = select(scaled, a(g.c) * dy_, a(g.c) * e.g + through_statistics);
         describe<T>(g, layout, streaming, dx, {&x, &dy});
         g.forms = element.forms();
-        g.forms.push_back({scaled, g.streaming});  // else rare
-        g.coefficients = 6;
+        g.forms.push_back({scaled, g.streaming, 1});  // else rare
         all_from_zero(x, dy, center, scale, offset, a, b, c, g.y);
     }
 

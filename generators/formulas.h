@@ -125,13 +125,14 @@ void describe(Sums &g, Layout layout, const Halide::Target &target, bool prefetc
 inline void schedule_and_lower(Sums &g, const Halide::Target &target, Halide::Pipeline pipeline) {
     schedule(g, target);
     if (!g.prefetched.empty())
-        pipeline.add_custom_lowering_pass(
-            new Prefetch(Sums::prefetched_loop, g.prefetched, Sums::prefetched_bytes));
+        pipeline.add_custom_lowering_pass(new Prefetch(g.prefetched));
 }
 
 inline void schedule_and_lower(Pointwise &g, const Halide::Target &target,
                                Halide::Pipeline pipeline) {
     schedule(g, target);
+    if (!g.prefetched.empty())
+        pipeline.add_custom_lowering_pass(new Prefetch(g.prefetched));
     using Rest = NarrowTails::Rest;
     const bool singly = g.layout == Layout::nchw && g.tensors < 4;
     pipeline.add_custom_lowering_pass(new NarrowTails(g.streaming ? Rest::none :
@@ -157,8 +158,11 @@ void describe(Pointwise &g, Layout layout, bool streaming, Output<Buffer<T>> &y,
     g.streaming = streaming;
     g.type = Halide::type_of<T>();
     y = g.y;
-    for (Input<Buffer<T>> *tensor : tensors)
+    for (Input<Buffer<T>> *tensor : tensors) {
         dense_in(g.layout, *tensor);
+        if (streaming)
+            g.prefetched.push_back(parameter_of(*tensor));
+    }
     dense_in(g.layout, y);
     g.tensors = static_cast<int>(tensors.size()) + 1;
     g.width = y.dim(1).extent();

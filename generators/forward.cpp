@@ -297,7 +297,8 @@ public:
         g.y(g.s, g.c, g.n) =
             activate(form, v(g.s, g.c, g.n), {zero, zero, alpha}, activations.set());
         g.forms = activation_forms(form, activations.set(), {ActivationForm::clamp});
-        g.coefficients = 0;
+        for (Form &f : g.forms)
+            f.coefficients = 0;
         describe<T>(g, Layout::nchw, false, y, {&v});
         all_from_zero(v, g.y);
     }

@@ -1,6 +1,10 @@
 #include "prefetch.h"
 
 #include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "stages.h"
 
 namespace halnorm {
 
@@ -28,7 +32,7 @@ protected:
 }  // namespace
 
 Stmt Prefetch::before(const Expr &value, const Stmt &s) {
-    if (!inside_)
+    if (bytes_ == 0)
         return s;
     const Expr without_lets = substitute_in_all_lets(value);
     Loads loads;
@@ -53,12 +57,14 @@ Stmt Prefetch::before(const Expr &value, const Stmt &s) {
 }
 
 Stmt Prefetch::visit(const For *loop) {
-    const bool outside = inside_;
-    inside_ = inside_ || loop->name.find("." + loop_) != std::string::npos;
+    const int outside = bytes_;
+    const size_t at = loop->name.find(prefetching_loop);
+    if (at != std::string::npos)
+        bytes_ = std::stoi(loop->name.substr(at + std::strlen(prefetching_loop)));
     done_.clear();
     const Stmt result = IRMutator::visit(loop);
     done_.clear();
-    inside_ = outside;
+    bytes_ = outside;
     return result;
 }
 

@@ -4,17 +4,15 @@
 
 #include <Halide.h>
 
-#include <string>
 #include <vector>
 
 namespace halnorm {
 
-// A lowering pass: where a loop of this name loads a whole vector of one of the buffers, what lies
-// so many bytes further on is prefetched.
+// A lowering pass: where a loop that is named by prefetching(bytes) (stages.h) loads a whole vector
+// of one of the buffers, what lies so many bytes further on is prefetched.
 class Prefetch : public Halide::Internal::IRMutator {
 public:
-    Prefetch(std::string loop, std::vector<Halide::Parameter> buffers, int bytes)
-        : loop_(std::move(loop)), buffers_(std::move(buffers)), bytes_(bytes) {}
+    explicit Prefetch(std::vector<Halide::Parameter> buffers) : buffers_(std::move(buffers)) {}
 
 protected:
     using Halide::Internal::IRMutator::visit;
@@ -25,10 +23,8 @@ protected:
 private:
     Halide::Internal::Stmt before(const Halide::Expr &value, const Halide::Internal::Stmt &s);
 
-    std::string loop_;
     std::vector<Halide::Parameter> buffers_;
-    int bytes_;
-    bool inside_ = false;
+    int bytes_ = 0;                   // 0: in no such loop
     std::vector<Halide::Expr> done_;  // loads, in this iteration
 };
 

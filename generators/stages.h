@@ -14,6 +14,7 @@
 
 #include <Halide.h>
 
+#include <string>
 #include <vector>
 
 namespace halnorm {
@@ -42,7 +43,16 @@ struct Shift {
 struct Form {
     Halide::Expr condition;
     bool cheap;  // bound by memory, and worth its code; others are bound by arithmetic, or rare
+    int coefficients = 3;  // numbers per channel that an element needs, of Pointwise
 };
+
+// A loop of a kernel that may prefetch, which a schedule renames so: where it loads whole vectors
+// of `prefetched` tensors, what lies so many bytes further on is prefetched
+// (generators/prefetch.h).
+constexpr const char prefetching_loop[] = "prefetching_";
+inline Halide::Var prefetching(int bytes) {
+    return Halide::Var(prefetching_loop + std::to_string(bytes));
+}
 
 // Sums of two terms per element, by channel and block: the stages that read all of a tensor to
 // reduce it. `terms`, of x's type, are
@@ -69,11 +79,8 @@ struct Sums {
     Halide::Func sums{
         "sums"};  // (c, b), output; update(0) over fulls = (part, row), update(1) over rests
     Halide::RDom in_full, full_lane, fulls, in_rest, in_tail, in_short, rest_lane, rests;
-    // The tensors, of a kernel that may prefetch them (generators/memory_hints.cpp), else none. Of
-    // a loop that a schedule renames so, it is prefetched_bytes further on (generators/prefetch.h).
+    // The tensors, of a kernel that may prefetch them (generators/memory_hints.cpp), else none.
     std::vector<Halide::Parameter> prefetched;
-    static constexpr const char *prefetched_loop = "prefetched";
-    static constexpr int prefetched_bytes = 32768;
     std::vector<Form> forms;
     Halide::Expr cheap = Halide::Internal::const_true();  // the form is cheap
     Halide::Expr width, row, rows;  // extents of x in c, s and n: what kernels are specialized on
@@ -125,7 +132,6 @@ struct Pointwise {
     std::vector<Form> forms;
     Halide::Func y{"y"};      // (s, c, n), output
     Halide::Expr width, row;  // its extents in c and in s
-    int coefficients = 3;     // numbers per channel that an element needs
     int tensors = 2;          // that are read, and y
     Layout layout = Layout::nchw;
     Halide::Type type;
@@ -135,6 +141,7 @@ struct Pointwise {
     // as whole cache lines; along s, where the form is cheap, as some 16 bytes (the tail is then
     // stored in such parts: tails.h). All stores to y have to be whole vectors.
     bool streaming = false;
+    std::vector<Halide::Parameter> prefetched;      // the tensors that such a kernel reads
     int line() const { return 64 / type.bytes(); }  // elements
 };
 

@@ -194,9 +194,9 @@ void schedule(Pointwise &g, const Target &) {
         y.fuse(block, no, block).gpu_blocks(block).never_partition_all();
         return y;
     };
-    each_form(g.y, g.forms, [&](Stage y, bool cheap) {
+    each_form(g.y, g.forms, [&](Stage y, const Form &form) {
         // Bound by memory: four loads under way per thread, which takes that no row is guarded.
-        if (cheap) {
+        if (form.cheap) {
             four_rows(y.specialize(rows % (nhwc ? 4 * depth : 4) == 0), TailStrategy::RoundUp)
                 .unroll(ni);
         }

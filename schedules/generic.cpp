@@ -36,7 +36,7 @@ void nchw(Sums &g, int V) {
     vectorize(g.full_lanes.update().reorder(g.l, g.in_full), g.l, V);
 
     each_form(g.sums.update(1), g.forms,
-              [&](Stage s, bool) { s.reorder(g.rests, g.c, g.b).never_partition_all(); });
+              [&](Stage s, const Form &) { s.reorder(g.rests, g.c, g.b).never_partition_all(); });
     g.rest.compute_at(g.sums, g.rests).store_in(MemoryType::Stack);
     join_lanes(g.rest, g.rest_lane, g.rest_lane_count, {g.sums, g.rests}, V);
     vectorize(g.rest_lanes.compute_at(g.sums, g.rests).store_in(MemoryType::Stack), g.l, V);
@@ -52,7 +52,7 @@ void nhwc(Sums &g, int V) {
     const int channels = V > 1 ? V : 8;
     g.full_lanes.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
 
-    each_form(g.sums.update(1), g.forms, [&](Stage s, bool) {
+    each_form(g.sums.update(1), g.forms, [&](Stage s, const Form &) {
         s.split(g.c, co, ci, channels, tail).reorder(ci, g.rests, co, g.b).never_partition_all();
         vectorize(s, ci, V);
     });
@@ -77,7 +77,7 @@ void schedule(Shift &g, const Target &target) {
 void schedule(Sums &g, const Target &target) {
     const int lanes = lanes_of(target, g.type);
     // Chunks of long rows: one channel and chunk after the other, in either layout.
-    each_form(g.sums.update(0), g.forms, [&](Stage s, bool) { long_rows(s, g); });
+    each_form(g.sums.update(0), g.forms, [&](Stage s, const Form &) { long_rows(s, g); });
     g.full.compute_at(g.sums, g.fulls.x).store_in(MemoryType::Stack);
     g.layout == Layout::nchw ? nchw(g, lanes) : nhwc(g, lanes);
 }
@@ -93,7 +93,7 @@ void schedule(PerChannel &g, const Target &target) {
 
 void schedule(Pointwise &g, const Target &target) {
     const int lanes = lanes_of(target, g.type);
-    each_form(g.y, g.forms, [&](Stage y, bool) {
+    each_form(g.y, g.forms, [&](Stage y, const Form &) {
         if (g.layout == Layout::nchw) {
             vectorize(y.reorder(g.s, g.c, g.n), g.s, lanes);
         } else {

@@ -103,7 +103,7 @@ void sums_by_row(Sums &g, const RowTuning &t) {
         .store_in(MemoryType::Stack)
         .vectorize(g.l, t.V)
         .unroll(g.l);
-    each_form(g.full_lanes.update(), g.forms, [&](Stage s, bool) {
+    each_form(g.full_lanes.update(), g.forms, [&](Stage s, const Form &) {
         s.split(g.l, pass, lo, t.full_lanes)
             .split(lo, lo, li, t.V)
             .reorder(li, lo, g.in_full, pass)
@@ -163,12 +163,12 @@ void sums_by_row(Sums &g, const RowTuning &t) {
     };
     for (int row : constant_rows)
         vectors(g.rest_lanes.update(0).specialize(is_short(row))).unroll(g.in_rest.x);
-    each_form(g.rest_lanes.update(0), g.forms, [&](Stage s, bool) { vectors(s); });
-    each_form(g.rest_lanes.update(1), g.forms, [&](Stage s, bool) {
+    each_form(g.rest_lanes.update(0), g.forms, [&](Stage s, const Form &) { vectors(s); });
+    each_form(g.rest_lanes.update(1), g.forms, [&](Stage s, const Form &) {
         s.split(g.l, lo, li, t.V).reorder(li, lo, g.in_tail).vectorize(li).unroll(lo);
     });
     each_form(g.rest_lanes.update(2), g.forms,
-              [&](Stage s, bool) { s.reorder(g.in_short.x, g.in_short.y); });
+              [&](Stage s, const Form &) { s.reorder(g.in_short.x, g.in_short.y); });
 }
 
 void map_by_row(Pointwise &g, const RowTuning &t) {
@@ -179,9 +179,9 @@ void map_by_row(Pointwise &g, const RowTuning &t) {
             .vectorize(si, t.V)
             .unroll(si);
     };
-    each_form(g.y, g.forms, [&](Stage y, bool cheap) {
+    each_form(g.y, g.forms, [&](Stage y, const Form &form) {
         if (g.streaming) {
-            if (cheap)
+            if (form.cheap)
                 runs(y, g.line(), tail_of(t.masked_tails));
             else
                 runs(y, t.V, TailStrategy::RoundUp);
@@ -190,12 +190,12 @@ void map_by_row(Pointwise &g, const RowTuning &t) {
         const auto rows = [&](Stage s) {
             return s.reorder(g.s, g.c, g.n).vectorize(g.s, t.V, tail_of(t.masked_tails));
         };
-        if (cheap) {
+        if (form.cheap) {
             for (int row : t.constant_rows) {
                 // Backward at 1x1024x14x14 gained nothing. Of a vector with one lane that counts
                 // LLVM makes scalars, whose products and sums it does not fuse: other bits than
                 // without a tail, as with streaming stores.
-                if (row >= 8 * t.V && (g.coefficients > 3 || row % t.V == 1))
+                if (row >= 8 * t.V && (form.coefficients > 3 || row % t.V == 1))
                     continue;
                 const Stage s = y.specialize(g.row == row);
                 if (row < 8 * t.V)
@@ -228,13 +228,17 @@ void shift_by_panel(Shift &g, int V) {
 // 11.9, 6272x1024 14.7 and 11.3; training 4.6 and 4.2, 9.8 and 9.0, 7.5 and 8.0. In cache panels
 // win: backward at 392x1280 0.43 and 0.48, 1024x64 50 us and 57 (AVX2, float32, 2026-11-27).
 //
-// What lies 32 KB further on is prefetched meanwhile. With AVX2, without and with: training at
-// 32x512x28x28 4440 us, 3669, 32x1024x14x14 1639, 1543, 32x2048x7x7 642, 692, backward with relu
-// 5742, 5028, 4716, 4005, 2013, 1353. With AVX-512 strips without it took 1.0 to 1.4 times as long
-// as panels; panels, and strips with it: training 4290 and 3475, 1731 and 1397, of 64x2048x7x7 1891
-// and 1634 (but of 8x512x28x28 487 and 553: from twice as many elements on), backward 6866 and
-// 5851, 4154 and 3790, of 8x256x56x56 2879 and 2502; in narrow rows, which are one panel, sums are
-// 0.7 times as fast (Zen 5, float32, 2026-11-28).
+// What lies 32 KB further on is prefetched meanwhile, of two tensors 16 KB: backward 1.02 times as
+// fast as with 32 KB of each (AVX-512, AVX2; 22 cases of 256 to 4096 channels, 0.9 to 1.1), with 8
+// and 12 KB 1.02 and 0.97; training 1.0, 0.95 and 0.93 with 16, 8 and 12 KB. With AVX2, without a
+// prefetch and with it (32 KB): training at 32x512x28x28 4440 us, 3669, 32x1024x14x14 1639, 1543,
+// 32x2048x7x7 642, 692, backward with relu 5742, 5028, 4716, 4005, 2013, 1353. With AVX-512 strips
+// without it took 1.0 to 1.4 times as long as panels; panels, and strips with it: training 4290 and
+// 3475, 1731 and 1397, of 64x2048x7x7 1891 and 1634 (but of 8x512x28x28 487 and 553: from twice as
+// many elements on), backward 6866 and 5851, 4154 and 3790, of 8x256x56x56 2879 and 2502; in narrow
+// rows, which are one panel, sums are 0.7 times as fast (Zen 5, float32, 2026-11-28).
+constexpr int strip_ahead = 32768;
+
 void sums_by_panel(Sums &g, const PanelTuning &t) {
     Var co("co"), ci("ci"), cv("cv");
     const auto tail = tail_of(t.masked_tails);
@@ -282,7 +286,7 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
     }
     vectorize(g.full.update(), g.c, side_by_side, tail);
     each_form(g.full_lanes.update(), g.forms,
-              [&](Stage s, bool) { vectorize(s, g.c, side_by_side, tail); });
+              [&](Stage s, const Form &) { vectorize(s, g.c, side_by_side, tail); });
 
     // A panel of channels over the rows of a chunk, its accumulators in registers; a loop over the
     // vectors of a panel that is not unrolled keeps them in memory. statistics of 8x196x256 (in L2)
@@ -314,7 +318,7 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
                 .vectorize(ci)
                 .never_partition_all();
             if (prefetches)
-                s.rename(g.b, Var(Sums::prefetched_loop));
+                s.rename(g.b, prefetching(strip_ahead / static_cast<int>(g.prefetched.size())));
         });
     }
     for (int vectors : t.sums_panels) {
@@ -336,7 +340,7 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
         });
     }
     each_form(g.rest_lanes.update(0), g.forms,
-              [&](Stage s, bool) { lanes(s).vectorize(g.c, t.V, tail).unroll(g.c); });
+              [&](Stage s, const Form &) { lanes(s).vectorize(g.c, t.V, tail).unroll(g.c); });
     g.rest_lanes.update(1).reorder(g.c, g.l, g.in_tail);
 }
 
@@ -348,44 +352,59 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
 // 185, both against strips of 1024 (Zen 3, AVX2, 2026-11-27).
 constexpr int rows = 8;
 
-// What stores past the cache does so in any case, from 24 KB on: inference of 16x4096x7x7 551 us,
-// now 303, training 742 and 531, backward with relu of 32x1280x7x7 649 and 575, 32x2048x7x7 2.0 ms
-// and 1.8, AVX2 2.5 and 2.1; at 32x1024x14x14 0.97 to 1.0 times as fast (Zen 5, 2026-11-28). A loop
-// over the rows, not unrolled: the latter 1.6 for 1.3, AVX2 1.75 for 1.3, but inference the same.
-constexpr int streaming_rows = 4, streaming_wide_bytes = 8192;
+// What stores past the cache: bytes of coefficients from which on rows are walked four at a time,
+// and in their order with what lies 4 KB further on prefetched, about the next row: loads of
+// coefficients that have left L1 keep those of the tensors waiting. Without a prefetch, and with
+// it: inference of 64x2048x7x7 844 us, now 720, 16x3072x14x14 2420, 1460, AVX2 1214, 844, 2856,
+// 1592; backward with relu of 32x1024x14x14 4422, 3220, AVX2 4286, 2810 (8 KB ahead 1.2, 2 KB 1.34
+// times as fast), none at 64x2048x7x7 3727, 3042. Of fewer coefficients it lost, backward with relu
+// at 32x512x28x28 0.94 to 0.97, as channels in strips of 512 did, 0.7 to 1.0. Four rows: inference
+// of 16x4096x7x7 551 and 303, training 742 and 531 (but not yet at 3072, 1908 instead of 1524);
+// eight gained up to 6 %, and take 5 KB; prefetched 16 to 64 KB ahead 0.9 to 1.07 times as fast. A
+// loop over the rows, not unrolled: backward 1.6 for 1.3, AVX2 1.75 for 1.3, but inference the same
+// (Zen 5, AVX-512 but where AVX2 is named, float32, 2026-11-28).
+constexpr int streaming_rows = 4, wide_bytes = 36864, ahead_bytes = 18432, ahead = 4096;
 
 void map_by_panel(Pointwise &g, const PanelTuning &t) {
     Var co("co"), ci("ci"), no("no"), ni("ni");
-    each_form(g.y, g.forms, [&](Stage y, bool cheap) {
+    each_form(g.y, g.forms, [&](Stage y, const Form &form) {
         const auto panels = [&](Stage s, int channels) {
             return s.split(g.c, co, ci, channels, TailStrategy::RoundUp)
                 .vectorize(ci, t.V)
                 .unroll(ci);
         };
+        const auto in_order = [&](Stage s, int channels) {
+            return panels(s, channels).reorder(ci, co, g.s, g.n);
+        };
         const auto wide = [&](int above, int channels, int together) {
-            Stage s = y.specialize(g.width % channels == 0 && g.width > 3 * above / g.coefficients);
+            Stage s = y.specialize(g.width % channels == 0 && g.width > above);
             panels(s, channels)
                 .split(g.n, no, ni, together, TailStrategy::GuardWithIf)
                 .reorder(ci, ni, co, g.s, no)
                 .never_partition(no);
-            if (!g.streaming || g.coefficients > 3)
-                s.unroll(ni);
+            return s;
         };
         if (g.streaming) {
-            if (cheap)
-                wide(streaming_wide_bytes / g.type.bytes(), g.line(), streaming_rows);
-            panels(y, cheap ? g.line() : t.V).reorder(ci, co, g.s, g.n);
+            const int line = form.cheap ? g.line() : t.V;
+            if (form.cheap) {
+                const int coefficients = form.coefficients * g.type.bytes();  // bytes a channel
+                Stage s = wide(wide_bytes / coefficients, line, streaming_rows);
+                if (form.coefficients > 3)
+                    s.unroll(ni);
+                in_order(y.specialize(g.width > ahead_bytes / coefficients), line)
+                    .rename(g.n, prefetching(ahead));
+            }
+            in_order(y, line);
             return;
         }
-        if (cheap) {
+        if (form.cheap) {
             if (t.wide != any_width)
-                wide(t.wide, t.wide_vectors * t.V, t.wide_rows);
+                wide(3 * t.wide / form.coefficients, t.wide_vectors * t.V, t.wide_rows).unroll(ni);
             for (int vectors : t.map_panels) {
                 const int channels = vectors * t.V;
-                const auto fits = g.width % channels == 0;
                 // As many registers for coefficients, whether there are three or six.
-                const int narrow = g.coefficients == 3 ? t.narrow : t.narrow_of_six;
-                const int kept = 3 * vectors / g.coefficients * t.V;
+                const int narrow = form.coefficients == 3 ? t.narrow : t.narrow_of_six;
+                const int kept = (form.coefficients == 3 ? vectors : vectors / 2) * t.V;
                 const Expr whole = g.width % kept == 0;
                 if (narrow > 0) {
                     panels(y.specialize(narrow == any_width ? whole : whole && g.width <= narrow),
@@ -396,7 +415,7 @@ void map_by_panel(Pointwise &g, const PanelTuning &t) {
                 }
                 if (narrow == any_width)
                     continue;
-                panels(y.specialize(fits), channels).reorder(ci, co, g.s, g.n);
+                in_order(y.specialize(g.width % channels == 0), channels);
             }
         }
         y.reorder(g.c, g.s, g.n).vectorize(g.c, t.V, tail_of(t.masked_tails));

@@ -63,13 +63,13 @@ struct PanelTuning {
     std::vector<int> sums_panels, map_panels;
     // Channels of a row up to which a panel keeps its coefficients over some rows.
     int narrow = 64;
-    // Channels of a row, where an element needs three coefficients (half as many where it needs
-    // six), above which wide_rows are taken together, wide_vectors at a time.
+    // Channels of a row, where an element needs three coefficients (fewer where it needs more),
+    // above which wide_rows are taken together, wide_vectors at a time.
     int wide = any_width, wide_vectors = 4, wide_rows = 2;
     // Channels up to which a panel keeps six coefficients over some rows; 0: none does.
     int narrow_of_six = 0;
     // Channels whose accumulators for large tensors stay in L1; 0: panels for all.
-    int sums_strip = 0, prefetched_strip = 0;  // the latter in kernels that may prefetch
+    int sums_strip = 0, prefetched_strip = 0;      // the latter in kernels that may prefetch
     int strip_from = 0, strip_elements = 1 << 21;  // channels, and elements, from which on
     bool forms_share = false;
 };

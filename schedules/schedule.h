@@ -19,14 +19,14 @@ struct CoveredForms {
 };
 extern const CoveredForms covered_forms;
 
-// Calls directives(stage, cheap) for each form, on the stage specialized to it: the form is chosen
+// Calls directives(stage, form) for each form, on the stage specialized to it: the form is chosen
 // once per call, and only its own arithmetic stands in the loop.
 template<typename Directives>
 void each_form(Halide::Stage stage, const std::vector<Form> &forms, Directives directives) {
     if (forms.empty())
-        return directives(stage, true);
+        return directives(stage, Form{Halide::Internal::const_true(), true});
     for (const Form &form : forms)
-        directives(stage.specialize(form.condition), form.cheap);
+        directives(stage.specialize(form.condition), form);
     stage.specialize_fail("the form is none of the stage's");
 }
 
