@@ -176,9 +176,11 @@ public:
     Input<T> below{"below"};
     Input<T> inverse{"inverse"};
     Input<int> by_batch{"by_batch"};  // 0: dx = a * g, whatever x is
+    Input<int> ahead{"ahead"};        // Pointwise::ahead
     Output<Buffer<T>> dx{"dx", 3};
 
     void generate() {
+        g.ahead = ahead;
         const Expr dy_ = dy(g.s, g.c, g.n);
         const ElementOf element =
             element_of(*this, this->get_target(), covered_forms.apart_in_pointwise);

@@ -234,9 +234,11 @@ public:
     Input<T> lower{"lower"};
     Input<T> upper{"upper"};
     Input<T> alpha{"alpha"};
+    Input<int> ahead{"ahead"};  // Pointwise::ahead
     Output<Buffer<T>> y{"y", 3};
 
     void generate() {
+        g.ahead = ahead;
         g.y(g.s, g.c, g.n) = activated<T>(*this, this->get_target(), normalized(*this, g));
         g.forms = activation_forms(form, activations.set());
         describe<T>(g, layout, streaming, y, {&x});
@@ -265,9 +267,11 @@ public:
     Input<T> lower{"lower"};
     Input<T> upper{"upper"};
     Input<T> alpha{"alpha"};
+    Input<int> ahead{"ahead"};  // Pointwise::ahead
     Output<Buffer<T>> y{"y", 3};
 
     void generate() {
+        g.ahead = ahead;
         g.y(g.s, g.c, g.n) = activated<T>(*this, this->get_target(),
                                           normalized(*this, g) + z(g.s, g.c, g.n) * factor);
         g.forms = activation_forms(form, activations.set());

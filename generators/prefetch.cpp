@@ -31,8 +31,12 @@ protected:
 
 }  // namespace
 
+Expr Prefetch::distance_in(Halide::Type type) const {
+    return distance_ == prefetching_ahead ? ahead_ : Expr(std::stoi(distance_) / type.bytes());
+}
+
 Stmt Prefetch::before(const Expr &value, const Stmt &s) {
-    if (bytes_ == 0)
+    if (distance_.empty())
         return s;
     const Expr without_lets = substitute_in_all_lets(value);
     Loads loads;
@@ -46,7 +50,7 @@ Stmt Prefetch::before(const Expr &value, const Stmt &s) {
             continue;
         done_.push_back(load);
         const Halide::Type type = load->type.element_of();
-        const Expr at = load->index.as<Ramp>()->base + bytes_ / type.bytes();
+        const Expr at = load->index.as<Ramp>()->base + distance_in(type);
         const Expr prefetch =
             Call::make(type, Call::prefetch,
                        {Variable::make(Halide::Handle(), load->name), at, 1, 64 / type.bytes()},
@@ -57,14 +61,14 @@ Stmt Prefetch::before(const Expr &value, const Stmt &s) {
 }
 
 Stmt Prefetch::visit(const For *loop) {
-    const int outside = bytes_;
+    const std::string outside = distance_;
     const size_t at = loop->name.find(prefetching_loop);
     if (at != std::string::npos)
-        bytes_ = std::stoi(loop->name.substr(at + std::strlen(prefetching_loop)));
+        distance_ = loop->name.substr(at + std::strlen(prefetching_loop));
     done_.clear();
     const Stmt result = IRMutator::visit(loop);
     done_.clear();
-    bytes_ = outside;
+    distance_ = outside;
     return result;
 }
 

@@ -4,15 +4,17 @@
 
 #include <Halide.h>
 
+#include <string>
 #include <vector>
 
 namespace halnorm {
 
 // A lowering pass: where a loop that is named by prefetching(bytes) (stages.h) loads a whole vector
-// of one of the buffers, what lies so many bytes further on is prefetched.
+// of one of the buffers, what lies so many bytes further on is prefetched, or `ahead` elements.
 class Prefetch : public Halide::Internal::IRMutator {
 public:
-    explicit Prefetch(std::vector<Halide::Parameter> buffers) : buffers_(std::move(buffers)) {}
+    explicit Prefetch(std::vector<Halide::Parameter> buffers, Halide::Expr ahead = {})
+        : buffers_(std::move(buffers)), ahead_(std::move(ahead)) {}
 
 protected:
     using Halide::Internal::IRMutator::visit;
@@ -21,10 +23,12 @@ protected:
     Halide::Internal::Stmt visit(const Halide::Internal::LetStmt *let) override;
 
 private:
+    Halide::Expr distance_in(Halide::Type type) const;  // in elements
     Halide::Internal::Stmt before(const Halide::Expr &value, const Halide::Internal::Stmt &s);
 
     std::vector<Halide::Parameter> buffers_;
-    int bytes_ = 0;                   // 0: in no such loop
+    Halide::Expr ahead_;
+    std::string distance_;            // as the loop around says it; "": in no such loop
     std::vector<Halide::Expr> done_;  // loads, in this iteration
 };
 

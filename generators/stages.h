@@ -47,11 +47,14 @@ struct Form {
 };
 
 // A loop of a kernel that may prefetch, which a schedule renames so: where it loads whole vectors
-// of `prefetched` tensors, what lies so many bytes further on is prefetched
-// (generators/prefetch.h).
-constexpr const char prefetching_loop[] = "prefetching_";
+// of `prefetched` tensors, what lies so many bytes further on, or Pointwise::ahead elements, is
+// prefetched (generators/prefetch.h).
+constexpr const char prefetching_loop[] = "prefetching_", prefetching_ahead[] = "ahead";
 inline Halide::Var prefetching(int bytes) {
     return Halide::Var(prefetching_loop + std::to_string(bytes));
+}
+inline Halide::Var prefetching_what_is_next() {
+    return Halide::Var(std::string(prefetching_loop) + prefetching_ahead);
 }
 
 // Sums of two terms per element, by channel and block: the stages that read all of a tensor to
@@ -85,6 +88,7 @@ struct Sums {
     Halide::Expr cheap = Halide::Internal::const_true();  // the form is cheap
     Halide::Expr width, row, rows;  // extents of x in c, s and n: what kernels are specialized on
     Halide::Expr chunk_s;           // elements of a row that `full` sums
+    Halide::Expr span;  // of x in n, its stride times its extent: of the whole, not of a slice of c
     Layout layout = Layout::nchw;
     Halide::Type type;  // of x
 
@@ -141,7 +145,8 @@ struct Pointwise {
     // as whole cache lines; along s, where the form is cheap, as some 16 bytes (the tail is then
     // stored in such parts: tails.h). All stores to y have to be whole vectors.
     bool streaming = false;
-    std::vector<Halide::Parameter> prefetched;      // the tensors that such a kernel reads
+    std::vector<Halide::Parameter> prefetched;  // the tensors that such a kernel reads
+    Halide::Expr ahead;  // of what it reads to what the next call reads, in elements; 0: no matter
     int line() const { return 64 / type.bytes(); }  // elements
 };
 

@@ -32,12 +32,12 @@ using MovingCoefficientsKernel = int (*)(Buffer *gamma, Buffer *beta, Buffer *mo
                                          Buffer *offset);
 template<typename T>
 using NormalizeKernel = int (*)(Buffer *x, Buffer *center, Buffer *scale, Buffer *offset,
-                                int32_t form, T lower, T upper, T alpha, Buffer *y);
+                                int32_t form, T lower, T upper, T alpha, int32_t ahead, Buffer *y);
 
 template<typename T>
 using NormalizeAddKernel = int (*)(Buffer *x, Buffer *z, Buffer *center, Buffer *scale,
                                    Buffer *offset, T factor, int32_t form, T lower, T upper,
-                                   T alpha, Buffer *y);
+                                   T alpha, int32_t ahead, Buffer *y);
 // v and y are the same memory.
 template<typename T>
 using ActivateKernel = int (*)(Buffer *v, int32_t form, T alpha, Buffer *y);
@@ -54,7 +54,7 @@ template<typename T>
 using InputGradientKernel = int (*)(Buffer *x, Buffer *dy, Buffer *center, Buffer *scale,
                                     Buffer *offset, Buffer *a, Buffer *b, Buffer *c, int32_t form,
                                     T lower, T upper, T below, T inverse, int32_t by_batch,
-                                    Buffer *dx);
+                                    int32_t ahead, Buffer *dx);
 using MovingStatisticsKernel = int (*)(Buffer *moving_mean, Buffer *moving_variance, double epsilon,
                                        Buffer *mean, Buffer *inv_std);
 using SavedCoefficientsKernel = int (*)(Buffer *mean, Buffer *inv_std, Buffer *gamma, Buffer *beta,

@@ -259,6 +259,7 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
     }
     plan->stores = Stores::ordinary;
     plan->flat_channels = 0;
+    plan->ahead = 0;
     if (built::streaming && cpu && !plan->empty())
         choose_stores(operands, plan);
     if (reduces && same)

@@ -1,19 +1,22 @@
-/* Streaming stores in a library with one layout: asked for, they are taken, and give the bits of ordinary ones. LAYOUT is
- * HALNORM_NCHW or HALNORM_NHWC, VARIANT a name, and the linker's --wrap leads each streaming kernel of normalize past a
- * count: in NCHW rows of whole cache lines take the layout's own, shorter ones that of NHWC. */
+/* Streaming stores in a library with one layout: asked for, they are taken, and give the bits of
+ * ordinary ones. LAYOUT is HALNORM_NCHW or HALNORM_NHWC, VARIANT a name, and the linker's --wrap
+ * leads each streaming kernel of normalize past a count: in NCHW rows of whole cache lines take the
+ * layout's own, shorter ones that of NHWC. */
 #include <halnorm/halnorm.h>
 #include <stdio.h>
 #include <string.h>
 
-#define WRAP(LAYOUT_NAME)                                                                                       \
-    static int calls_##LAYOUT_NAME;                                                                             \
-    int __real_##LAYOUT_NAME(void *, void *, void *, void *, int, float, float, float, void *);                 \
-    int __wrap_##LAYOUT_NAME(void *x, void *center, void *scale, void *offset, int form, float lower,           \
-                             float upper, float alpha, void *y);                                                \
-    int __wrap_##LAYOUT_NAME(void *x, void *center, void *scale, void *offset, int form, float lower,           \
-                             float upper, float alpha, void *y) {                                               \
-        calls_##LAYOUT_NAME++;                                                                                  \
-        return __real_##LAYOUT_NAME(x, center, scale, offset, form, lower, upper, alpha, y);                    \
+#define WRAP(LAYOUT_NAME)                                                                       \
+    static int calls_##LAYOUT_NAME;                                                             \
+    int __real_##LAYOUT_NAME(void *, void *, void *, void *, int, float, float, float, int,     \
+                             void *);                                                           \
+    int __wrap_##LAYOUT_NAME(void *x, void *center, void *scale, void *offset, int form,        \
+                             float lower, float upper, float alpha, int ahead, void *y);        \
+    int __wrap_##LAYOUT_NAME(void *x, void *center, void *scale, void *offset, int form,        \
+                             float lower, float upper, float alpha, int ahead, void *y) {       \
+        calls_##LAYOUT_NAME++;                                                                  \
+        return __real_##LAYOUT_NAME(x, center, scale, offset, form, lower, upper, alpha, ahead, \
+                                    y);                                                         \
     }
 WRAP(OWN)
 #if WITH_NCHW
@@ -35,7 +38,8 @@ static int run(int64_t s, halnorm_stores stores, float *to) {
     config.stores = stores;
     const halnorm_tensor in = halnorm_dense_tensor(x, HALNORM_FLOAT32, 3, shape),
                          out = halnorm_dense_tensor(to, HALNORM_FLOAT32, 3, shape);
-    return halnorm_forward_training(&config, &in, NULL, NULL, NULL, NULL, &out, mean, inv_std, workspace, sizeof workspace);
+    return halnorm_forward_training(&config, &in, NULL, NULL, NULL, NULL, &out, mean, inv_std,
+                                    workspace, sizeof workspace);
 }
 
 int main(void) {
