@@ -32,11 +32,12 @@ protected:
 }  // namespace
 
 Expr Prefetch::distance_in(Halide::Type type) const {
-    return distance_ == prefetching_ahead ? ahead_ : Expr(std::stoi(distance_) / type.bytes());
+    const Expr elements = bytes_ / type.bytes();
+    return ahead_.defined() ? select(ahead_ == 0, elements, ahead_) : elements;
 }
 
 Stmt Prefetch::before(const Expr &value, const Stmt &s) {
-    if (distance_.empty())
+    if (bytes_ == none)
         return s;
     const Expr without_lets = substitute_in_all_lets(value);
     Loads loads;
@@ -61,14 +62,14 @@ Stmt Prefetch::before(const Expr &value, const Stmt &s) {
 }
 
 Stmt Prefetch::visit(const For *loop) {
-    const std::string outside = distance_;
+    const int outside = bytes_;
     const size_t at = loop->name.find(prefetching_loop);
     if (at != std::string::npos)
-        distance_ = loop->name.substr(at + std::strlen(prefetching_loop));
+        bytes_ = std::stoi(loop->name.substr(at + std::strlen(prefetching_loop)));
     done_.clear();
     const Stmt result = IRMutator::visit(loop);
     done_.clear();
-    distance_ = outside;
+    bytes_ = outside;
     return result;
 }
 

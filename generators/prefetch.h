@@ -4,13 +4,13 @@
 
 #include <Halide.h>
 
-#include <string>
 #include <vector>
 
 namespace halnorm {
 
 // A lowering pass: where a loop that is named by prefetching(bytes) (stages.h) loads a whole vector
-// of one of the buffers, what lies so many bytes further on is prefetched, or `ahead` elements.
+// of one of the buffers, what lies so many bytes further on is prefetched, or `ahead` elements
+// where that is given and not 0.
 class Prefetch : public Halide::Internal::IRMutator {
 public:
     explicit Prefetch(std::vector<Halide::Parameter> buffers, Halide::Expr ahead = {})
@@ -28,7 +28,8 @@ private:
 
     std::vector<Halide::Parameter> buffers_;
     Halide::Expr ahead_;
-    std::string distance_;            // as the loop around says it; "": in no such loop
+    int bytes_ = none;
+    static constexpr int none = -1;   // in no such loop
     std::vector<Halide::Expr> done_;  // loads, in this iteration
 };
 

@@ -47,14 +47,11 @@ struct Form {
 };
 
 // A loop of a kernel that may prefetch, which a schedule renames so: where it loads whole vectors
-// of `prefetched` tensors, what lies so many bytes further on, or Pointwise::ahead elements, is
-// prefetched (generators/prefetch.h).
-constexpr const char prefetching_loop[] = "prefetching_", prefetching_ahead[] = "ahead";
+// of `prefetched` tensors, what lies so many bytes further on, or Pointwise::ahead, is prefetched
+// (generators/prefetch.h).
+constexpr const char prefetching_loop[] = "prefetching_";
 inline Halide::Var prefetching(int bytes) {
     return Halide::Var(prefetching_loop + std::to_string(bytes));
-}
-inline Halide::Var prefetching_what_is_next() {
-    return Halide::Var(std::string(prefetching_loop) + prefetching_ahead);
 }
 
 // Sums of two terms per element, by channel and block: the stages that read all of a tensor to
@@ -146,7 +143,7 @@ struct Pointwise {
     // stored in such parts: tails.h). All stores to y have to be whole vectors.
     bool streaming = false;
     std::vector<Halide::Parameter> prefetched;  // the tensors that such a kernel reads
-    Halide::Expr ahead;  // of what it reads to what the next call reads, in elements; 0: no matter
+    Halide::Expr ahead;  // elements to what the caller reads next; 0: it does not say
     int line() const { return 64 / type.bytes(); }  // elements
 };
 

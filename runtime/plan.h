@@ -67,7 +67,7 @@ struct Plan {
     bool by_channel;
     int64_t group;  // channels per task where by_channel
     // Elements from a group to the next in every tensor, where the last stage of one is to prefetch
-    // the other; 0: it is not.
+    // the other; 0: it is not (Pointwise::ahead).
     int32_t ahead;
 
     // Normalization on its own: a task takes so many rows of so many channels, in so many parts of
@@ -88,9 +88,6 @@ struct Plan {
     int64_t apply_tasks() const { return row_parts * channel_parts; }
     Slice apply_slice(int64_t task) const;
     Slice apply_all(int64_t c, int64_t some_channels) const;  // all rows of some channels
-    int32_t ahead_of(const Slice &slice) const {
-        return slice.c + slice.channels < apply.width() ? ahead : 0;
-    }
 };
 
 // Sets what only a reduction needs of a plan (plan_reduction.cpp). A program that never reduces

@@ -19,15 +19,14 @@ int run_input_gradient(const BackwardCall &call, const Slice &slice) {
             CoefficientViews v(plan, k[0], piece), abc(plan, k[1], piece);
             const auto *table = result_table(plan, streaming, input_gradient_kernels,
                                              input_gradient_streaming_kernels);
-            return with_kernel(plan, r.layout, table, &GpuKernels::input_gradient,
-                               [&](auto kernel, auto type) {
-                                   using T = decltype(type);
-                                   return kernel(&x, &dy, &v.center, &v.scale, &v.offset,
-                                                 &abc.center, &abc.scale, &abc.offset, form,
-                                                 static_cast<T>(s.lower), static_cast<T>(s.upper),
-                                                 static_cast<T>(s.below), static_cast<T>(s.inverse),
-                                                 call.by_batch, plan.ahead_of(piece), &dx);
-                               });
+            return with_kernel(
+                plan, r.layout, table, &GpuKernels::input_gradient, [&](auto kernel, auto type) {
+                    using T = decltype(type);
+                    return kernel(&x, &dy, &v.center, &v.scale, &v.offset, &abc.center, &abc.scale,
+                                  &abc.offset, form, static_cast<T>(s.lower),
+                                  static_cast<T>(s.upper), static_cast<T>(s.below),
+                                  static_cast<T>(s.inverse), call.by_batch, plan.ahead, &dx);
+                });
         });
 }
 

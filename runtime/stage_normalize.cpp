@@ -20,7 +20,7 @@ int run(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
                                    using T = decltype(type);
                                    return kernel(&x, &c.center, &c.scale, &c.offset, a.form,
                                                  static_cast<T>(a.lower), static_cast<T>(a.upper),
-                                                 static_cast<T>(a.alpha), plan.ahead_of(piece), &y);
+                                                 static_cast<T>(a.alpha), plan.ahead, &y);
                                });
         });
 }

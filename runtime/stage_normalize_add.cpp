@@ -22,7 +22,7 @@ int run(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
                                    return kernel(&x, &z, &c.center, &c.scale, &c.offset,
                                                  static_cast<T>(plan.activation.prescale), a.form,
                                                  static_cast<T>(a.lower), static_cast<T>(a.upper),
-                                                 static_cast<T>(a.alpha), plan.ahead_of(piece), &y);
+                                                 static_cast<T>(a.alpha), plan.ahead, &y);
                                });
         });
 }

@@ -201,7 +201,7 @@ void map_by_row(Pointwise &g, const RowTuning &t) {
                 // What that gains: runtime/plan_reduction.cpp. Where ahead is 0, what is loaded
                 // anyway is prefetched: inference at four shapes 0.98 to 1.02 times as fast, and a
                 // loop for that would take 3 to 5 KB more (Zen 5, 2026-11-28).
-                runs(y, g.line(), tail_of(t.masked_tails)).rename(g.n, prefetching_what_is_next());
+                runs(y, g.line(), tail_of(t.masked_tails)).rename(g.n, prefetching(0));
             } else {
                 runs(y, t.V, TailStrategy::RoundUp);
             }
