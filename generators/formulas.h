@@ -118,7 +118,7 @@ void describe(Sums &g, Layout layout, const Halide::Target &target, bool prefetc
             g.prefetched.push_back(parameter_of(*tensor));
     }
     Input<Buffer<T>> &x = **tensors.begin();
-    g.span = x.dim(2).stride() * x.dim(2).extent();
+    g.stride = x.dim(2).stride();
     describe_sums(g, target, x.dim(0).extent(), x.dim(1).extent(), x.dim(2).extent(), cut, terms);
 }
 
@@ -126,7 +126,7 @@ void describe(Sums &g, Layout layout, const Halide::Target &target, bool prefetc
 inline void schedule_and_lower(Sums &g, const Halide::Target &target, Halide::Pipeline pipeline) {
     schedule(g, target);
     if (!g.prefetched.empty())
-        pipeline.add_custom_lowering_pass(new Prefetch(g.prefetched));
+        pipeline.add_custom_lowering_pass(new Prefetch(g.prefetched, g.ahead));
 }
 
 inline void schedule_and_lower(Pointwise &g, const Halide::Target &target,

@@ -85,7 +85,8 @@ struct Sums {
     Halide::Expr cheap = Halide::Internal::const_true();  // the form is cheap
     Halide::Expr width, row, rows;  // extents of x in c, s and n: what kernels are specialized on
     Halide::Expr chunk_s;           // elements of a row that `full` sums
-    Halide::Expr span;  // of x in n, its stride times its extent: of the whole, not of a slice of c
+    Halide::Expr stride;            // of x in n: times rows what the whole takes, not a slice of c
+    Halide::Expr ahead;  // elements to what is read next, for a schedule that prefetches to set
     Layout layout = Layout::nchw;
     Halide::Type type;  // of x
 

@@ -38,15 +38,15 @@ int64_t larger_group_bytes(const Plan &plan, int64_t tensor_bytes, bool prefetch
 // 1015, 1411, 1002; backward 2281, 1974, 2589, 1748, 4674, 4494, 4934, 4232, 2635, 2106, 2884,
 // 1870; flat, training of 64x2048x7x7 1389, 1185, 32x2048x7x7 538, 516. With groups twice as large
 // 0.87 to 1.0 of that. Two tensors that are read from L3 rather than memory lost: backward at
-// 8x64x56x56 240 and 282, 8x96x56x56 442 and 484, 8x112x56x56 625 and 553; one did not, training at
-// 8x64x56x56 207 and 194. Ordinary stores lost 0.93 to 1.0. Two threads share the groups, and would
-// fetch each other's (Zen 5, 1 MB of L2, float32, 2026-11-28).
+// 8x64x56x56 240 and 282, 8x96x56x56 442 and 484, 8x112x56x56 625 and 553, 1x256x112x112 628 and
+// 766; one did not, training at 8x64x56x56 207 and 194. Ordinary stores lost 0.93 to 1.0. Two
+// threads share the groups, and would fetch each other's (Zen 5, 1 MB of L2, float32, 2026-11-28).
 bool may_prefetch(const Plan &plan) {
     const int64_t bytes =
         plan.elements() * plan.apply.tensors * static_cast<int64_t>(plan.element());
     return (plan.stores == Stores::by_row || plan.stores == Stores::flat) && plan.scratch == 0 &&
            likely_threads(*plan.config) == 1 &&
-           (plan.apply.tensors == 2 || bytes > last_level_cache().bytes);
+           (plan.apply.tensors == 2 || bytes > last_level_cache().bytes / 4 * 5);
 }
 
 // Elements from a group of channels to the next in every tensor; 0 where there is no such number,
