@@ -93,10 +93,11 @@ void shift_by_row(Shift &g, int V) {
 // may be another thread's: where that is more of it than the last image's row, the next image's row
 // is prefetched. Two threads, without a prefetch, 3 KB ahead, so: backward with relu of
 // 32x512x28x28 3210, 3718, 3131, 16x256x56x56 3405, 3610, 3153; one thread, ten cases of training
-// and backward 1.19 and 1.19 times as fast as without. In L3 the like in C costs 3 %; of any size,
-// 1.5 KB ahead, backward was 0.75 to 0.96 times as fast at six shapes of 28x28 and more. With loops
-// around for each form gradient_sums is 3.4 KB larger, with forms that are rare 2 to 14 KB (Zen 5,
-// AVX-512, float32, 2026-11-28).
+// and backward 1.19 and 1.19 times as fast as without; short rows of one thread would like the
+// other better, training of 32x512x28x28 2543, 2884, but 64x256x28x28 with two 2459, 1971. In L3
+// the like in C costs 3 %; of any size, 1.5 KB ahead, backward was 0.75 to 0.96 times as fast at
+// six shapes of 28x28 and more. With loops around for each form gradient_sums is 3.4 KB larger,
+// with forms that are rare 2 to 14 KB (Zen 5, AVX-512, float32, 2026-11-28).
 constexpr int long_ahead = 3072, long_from = 1 << 22;  // bytes; elements of all tensors
 
 void sums_by_row(Sums &g, const RowTuning &t) {
