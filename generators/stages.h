@@ -47,7 +47,7 @@ struct Form {
 };
 
 // A loop of a kernel that may prefetch, which a schedule renames so: where it loads whole vectors
-// of `prefetched` tensors, what lies so many bytes further on, or Pointwise::ahead, is prefetched
+// of `prefetched` tensors, what lies so many bytes further on, or as `ahead` says, is prefetched
 // (generators/prefetch.h).
 constexpr const char prefetching_loop[] = "prefetching_";
 inline Halide::Var prefetching(int bytes) {

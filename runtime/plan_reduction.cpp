@@ -59,8 +59,8 @@ int32_t to_next_group(const Plan &plan, int64_t group) {
     const int64_t elements = group * r.s.extent * r.n.extent * (r.tensors - 1),
                   bytes = elements * static_cast<int64_t>(plan.element()),
                   next = group * r.c.stride[0];
-    const bool fits = 2 * bytes <= second_level_cache(),
-               counts = r.n.extent * r.n.stride[0] + next <= INT32_MAX;
+    const int64_t behind = r.n.extent * r.n.stride[0] + r.c.extent * r.c.stride[0] + next;
+    const bool fits = 2 * bytes <= second_level_cache(), counts = behind <= INT32_MAX;
     return alike && fits && counts ? static_cast<int32_t>(next) : 0;
 }
 

@@ -116,7 +116,7 @@ void sums_by_row(Sums &g, const RowTuning &t) {
         Stage large = g.sums.update(0).specialize(g.cheap && g.stride * g.rows >= elements);
         long_rows(large, g);
         const int ahead = long_ahead / g.type.bytes();
-        g.ahead = select(g.rows * ahead > g.row, g.stride, ahead);
+        g.ahead = select(g.row / ahead < g.rows, g.stride, ahead);
         large.rename(g.b, prefetching(0));
     }
     around_forms(g.sums.update(0), g.forms, t.forms_share, [&](Stage s) { long_rows(s, g); });
