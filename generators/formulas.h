@@ -105,6 +105,16 @@ inline Halide::Parameter parameter_of(const Func &input) {
     return input.value().as<Halide::Internal::Call>()->param;
 }
 
+// The strides of the tensors that a stage reads, and whether it may prefetch them.
+template<typename Described, typename T>
+void read_tensors(Described &g, std::initializer_list<Input<Buffer<T>> *> tensors, bool prefetch) {
+    for (Input<Buffer<T>> *tensor : tensors) {
+        dense_in(g.layout, *tensor);
+        if (prefetch)
+            g.prefetched.push_back(parameter_of(*tensor));
+    }
+}
+
 // The same, and layout and strides; x is the first of `tensors`, which are those that are read.
 template<typename T>
 void describe(Sums &g, Layout layout, const Halide::Target &target, bool prefetch,
@@ -112,18 +122,15 @@ void describe(Sums &g, Layout layout, const Halide::Target &target, bool prefetc
               const Terms &terms) {
     g.layout = layout;
     g.type = Halide::type_of<T>();
-    for (Input<Buffer<T>> *tensor : tensors) {
-        dense_in(g.layout, *tensor);
-        if (prefetch)
-            g.prefetched.push_back(parameter_of(*tensor));
-    }
+    read_tensors(g, tensors, prefetch);
     Input<Buffer<T>> &x = **tensors.begin();
     g.stride = x.dim(2).stride();
     describe_sums(g, target, x.dim(0).extent(), x.dim(1).extent(), x.dim(2).extent(), cut, terms);
 }
 
 // The schedule of a stage, which names its loops, and the lowering passes for what it cannot say.
-inline void schedule_and_lower(Sums &g, const Halide::Target &target, Halide::Pipeline pipeline) {
+template<typename Described>
+void schedule_and_lower(Described &g, const Halide::Target &target, Halide::Pipeline pipeline) {
     schedule(g, target);
     if (!g.prefetched.empty())
         pipeline.add_custom_lowering_pass(new Prefetch(g.prefetched, g.ahead));
@@ -131,9 +138,7 @@ inline void schedule_and_lower(Sums &g, const Halide::Target &target, Halide::Pi
 
 inline void schedule_and_lower(Pointwise &g, const Halide::Target &target,
                                Halide::Pipeline pipeline) {
-    schedule(g, target);
-    if (!g.prefetched.empty())
-        pipeline.add_custom_lowering_pass(new Prefetch(g.prefetched, g.ahead));
+    schedule_and_lower<Pointwise>(g, target, pipeline);
     using Rest = NarrowTails::Rest;
     const bool singly = g.layout == Layout::nchw && g.tensors < 4;
     pipeline.add_custom_lowering_pass(new NarrowTails(g.streaming ? Rest::none :
@@ -159,11 +164,7 @@ void describe(Pointwise &g, Layout layout, bool streaming, Output<Buffer<T>> &y,
     g.streaming = streaming;
     g.type = Halide::type_of<T>();
     y = g.y;
-    for (Input<Buffer<T>> *tensor : tensors) {
-        dense_in(g.layout, *tensor);
-        if (streaming)
-            g.prefetched.push_back(parameter_of(*tensor));
-    }
+    read_tensors(g, tensors, streaming);
     dense_in(g.layout, y);
     g.tensors = static_cast<int>(tensors.size()) + 1;
     g.width = y.dim(1).extent();

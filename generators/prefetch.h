@@ -10,10 +10,10 @@ namespace halnorm {
 
 // A lowering pass: where a loop that is named by prefetching(bytes) (stages.h) loads a whole vector
 // of one of the buffers, what lies so many bytes further on is prefetched, or `ahead` elements
-// where that is given and not 0.
+// where that is defined and not 0.
 class Prefetch : public Halide::Internal::IRMutator {
 public:
-    explicit Prefetch(std::vector<Halide::Parameter> buffers, Halide::Expr ahead = {})
+    Prefetch(std::vector<Halide::Parameter> buffers, Halide::Expr ahead)
         : buffers_(std::move(buffers)), ahead_(std::move(ahead)) {}
 
 protected:

@@ -390,7 +390,7 @@ constexpr int rows = 8;
 // eight gained up to 6 %, and take 5 KB; prefetched 16 to 64 KB ahead 0.9 to 1.07 times as fast. A
 // loop over the rows, not unrolled: backward 1.6 for 1.3, AVX2 1.75 for 1.3, but inference the same
 // (Zen 5, AVX-512 but where AVX2 is named, float32, 2026-11-28).
-constexpr int streaming_rows = 4, wide_bytes = 36864, ahead_bytes = 18432, ahead = 4096;
+constexpr int streaming_rows = 4, wide_bytes = 36864, ahead_bytes = 18432, row_ahead = 4096;
 
 void map_by_panel(Pointwise &g, const PanelTuning &t) {
     Var co("co"), ci("ci"), no("no"), ni("ni");
@@ -419,7 +419,7 @@ void map_by_panel(Pointwise &g, const PanelTuning &t) {
                 if (form.coefficients > 3)
                     s.unroll(ni);
                 in_order(y.specialize(g.width > ahead_bytes / coefficients), line)
-                    .rename(g.n, prefetching(ahead));
+                    .rename(g.n, prefetching(row_ahead));
             }
             in_order(y, line);
             return;
