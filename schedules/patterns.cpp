@@ -278,12 +278,12 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
     // One comparison, whose contrary Halide knows.
     const Expr pairs = g.width % (2 * t.V) == 0, elements = g.width * g.rows;
     const Expr large =
-        (t.strip_from == 0 ? elements : select(g.width >= t.strip_from && pairs, elements, 0)) >=
+        (t.strip_from == 0 ? elements : select(g.width >= t.strip_from, elements, 0)) >=
         t.strip_elements;
     // What has been in strips is said to be none of the panels': Halide does not see it, and would
     // keep a copy of the strips in each of them.
     const Expr in_panels = strip > 0 ? !large : Halide::Internal::const_true();
-    const Expr in_strips = pairs && large;
+    const Expr in_strips = g.width % t.V == 0 && large;
     const auto on_stack = [&](Func f) {
         f.store_in(MemoryType::Stack).bound_storage(g.c, widest);
         if (strip > 0)
@@ -359,10 +359,11 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
     const auto lanes = [&](Stage s) { return s.reorder(g.c, g.l, g.in_rest.y, g.in_rest.x); };
     if (strip > 0) {
         to_themselves(g.rest_lanes.update(0), in_strips, false, [&](Stage s) {
-            lanes(s)
-                .split(g.c, co, ci, 2 * t.V, TailStrategy::RoundUp)
-                .vectorize(ci, t.V)
-                .unroll(ci)
+            s.split(g.c, co, ci, t.V, TailStrategy::RoundUp)
+                .split(co, co, cv, 2, TailStrategy::GuardWithIf)
+                .reorder(ci, cv, co, g.l, g.in_rest.y, g.in_rest.x)
+                .vectorize(ci)
+                .unroll(cv)
                 .never_partition_all();
         });
     }
