@@ -8,7 +8,9 @@ int run_input_gradient(const BackwardCall &call, const Slice &slice) {
     const bool scaled = s.form == GradientForm::identity && !call.by_batch;
     const auto form = static_cast<int32_t>(scaled ? GradientForm::scaled : s.form);
     return for_each_piece<2>(
-        plan, slice, {call.coefficients, {call.a, call.b, call.c}}, call.dx.data, call.dx.index,
+        plan, slice, {call.coefficients, {call.a, call.b, call.c}},
+        {{call.x.data, call.x.index}, {call.gradient().data, call.gradient().index}}, call.dx.data,
+        call.dx.index,
         [&](const Region &r, const Slice &piece, const Coefficients(&k)[2], void *data,
             bool streaming) {
             const auto view = [&](const BackwardTensor &t) {

@@ -7,7 +7,7 @@ namespace {
 int run(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
         const Coefficients &coefficients, const ActivationScalars &a) {
     return for_each_piece<1>(
-        plan, slice, {coefficients}, tensors.y, 1,
+        plan, slice, {coefficients}, {{tensors.x, 0}}, tensors.y, 1,
         [&](const Region &r, const Slice &piece, const Coefficients(&k)[1], void *data,
             bool streaming) {
             TensorView x(plan, r, 0, tensors.x, piece);

@@ -56,9 +56,21 @@ void repeat_along_rows(const Plan &plan, const void *values, int64_t channels, v
 // us, 8x1024x14x14 163, 135, 129 (as above, with wider copies).
 constexpr int64_t stage_bytes = 8192;
 
+// A tensor that a call reads: the one of this index of the plan.
+struct Read {
+    const void *data;
+    int index;
+};
+
+// Where is read next, which is prefetched line by line meanwhile: it may lie behind the tensor.
+struct Ahead {
+    uintptr_t address[2];
+    int count;
+};
+
 // memcpy, past the cache. What tells another thread that the task is done is not ordered with it,
 // but with the fence after it.
-void copy_past_cache(void *to, const void *from, int64_t bytes);
+void copy_past_cache(void *to, const void *from, int64_t bytes, const Ahead &ahead);
 void fence_copies();
 
 // Where an array begins of which kernels see only a piece, `before` bytes after that: channels and
@@ -118,10 +130,11 @@ __attribute__((noinline)) int for_each_flat_piece(const Plan &plan, const Slice 
 
 // The pieces of a staged result, the tensor `index` of the plan, until one fails: some channels of
 // an image, or a part of one.
-template<int sets, typename Body>
+template<int sets, int reads, typename Body>
 __attribute__((noinline)) int for_each_staged_piece(const Plan &plan, const Slice &slice,
                                                     const Coefficients (&coefficients)[sets],
-                                                    void *result, int index, Body body) {
+                                                    const Read (&read)[reads], void *result,
+                                                    int index, Body body) {
     Region region = plan.apply;
     const int64_t element = static_cast<int64_t>(plan.element()), most = stage_bytes / element,
                   s = region.s.extent, stride_c = region.c.stride[index],
@@ -149,8 +162,18 @@ __attribute__((noinline)) int for_each_staged_piece(const Plan &plan, const Slic
                         body(region, piece, coefficients, whole_of(stage, before * element), false))
                     return code;
                 const int64_t at = piece.s + piece.c * stride_c + piece.n * stride_n;
+                Ahead ahead = {{}, 0};
+                for (int k = 0; k < reads && plan.ahead > 0; k++) {
+                    if (read[k].data == nullptr)
+                        continue;
+                    const int64_t next = plan.ahead + piece.s +
+                                         piece.c * region.c.stride[read[k].index] +
+                                         piece.n * region.n.stride[read[k].index];
+                    ahead.address[ahead.count++] = reinterpret_cast<uintptr_t>(read[k].data) +
+                                                   static_cast<uintptr_t>(next * element);
+                }
                 copy_past_cache(static_cast<char *>(result) + at * element, stage,
-                                region.s.extent * piece.channels * element);
+                                region.s.extent * piece.channels * element, ahead);
             }
         }
     }
@@ -161,13 +184,13 @@ __attribute__((noinline)) int for_each_staged_piece(const Plan &plan, const Slic
 // Calls body(region, slice, coefficients, data, streaming) for the slice of the result, the tensor
 // `index` of the plan, or for its pieces where it is flat or staged, until one fails. `data` stands
 // for `result`.
-template<int sets, typename Body>
+template<int sets, int reads, typename Body>
 int for_each_piece(const Plan &plan, const Slice &slice, const Coefficients (&coefficients)[sets],
-                   void *result, int index, Body body) {
+                   const Read (&read)[reads], void *result, int index, Body body) {
     if (built::streaming && plan.stores == Stores::flat)
         return for_each_flat_piece(plan, slice, coefficients, result, body);
     if (built::streaming && plan.stores == Stores::staged)
-        return for_each_staged_piece(plan, slice, coefficients, result, index, body);
+        return for_each_staged_piece(plan, slice, coefficients, read, result, index, body);
     return body(plan.apply, slice, coefficients, result, plan.stores == Stores::by_row);
 }
 

@@ -97,7 +97,10 @@ void shift_by_row(Shift &g, int V) {
 // other better, training of 32x512x28x28 2543, 2884, but 64x256x28x28 with two 2459, 1971. In L3
 // the like in C costs 3 %; of any size, 1.5 KB ahead, backward was 0.75 to 0.96 times as fast at
 // six shapes of 28x28 and more. With loops around for each form gradient_sums is 3.4 KB larger,
-// with forms that are rare 2 to 14 KB (Zen 5, AVX-512, float32, 2026-11-28).
+// with forms that are rare 2 to 14 KB (Zen 5, AVX-512, float32, 2026-11-28). Images that are few and
+// large, just beyond L3, are torn: backward of 2x128x112x112, 1x64x224x224, 1x256x112x112 and
+// 8x128x56x56 0.9, 0.96, 0.93 to 1.01 and 0.95 to 1.13 there, 1.16, 1.03, 1.0 and 1.1 on a Xeon
+// (family 6 model 207, 2026-11-29).
 constexpr int long_ahead = 3072, long_from = 1 << 22;  // bytes; elements of all tensors
 
 void sums_by_row(Sums &g, const RowTuning &t) {

@@ -163,14 +163,15 @@ struct Planned {
         y = x;
         y.data = memory[1];
     }
-    Stores stores(bool reduces = true) const {
+    halnorm::Plan plan(bool reduces = true) const {
         halnorm::Operands operands = {
             {{"x", &x}, {"y", &y}}, 2, 1, reduces ? halnorm::cut_reduction : nullptr};
         operands.result = 1;
         halnorm::Plan plan;
         EXPECT_EQ(make_plan(&config, operands, true, &plan), HALNORM_OK) << halnorm_last_error();
-        return plan.stores;
+        return plan;
     }
+    Stores stores(bool reduces = true) const { return plan(reduces).stores; }
 };
 
 class StreamingRule : public testing::Test {
@@ -253,17 +254,31 @@ TEST(CopyPastCache, copies_just_what_it_is_told) {
     alignas(64) unsigned char from[400], to[400];
     for (size_t i = 0; i < sizeof from; i++)
         from[i] = static_cast<unsigned char>(i * 7 + 1);
-    for (size_t begin : {0, 4, 8, 16, 60, 64, 72}) {
-        for (size_t bytes = 0; bytes + begin < sizeof to; bytes += 4) {
-            std::memset(to, 0, sizeof to);
-            halnorm::copy_past_cache(to + begin, from, static_cast<int64_t>(bytes));
-            halnorm::fence_copies();
-            for (size_t i = 0; i < sizeof to; i++) {
-                const bool copied = i >= begin && i < begin + bytes;
-                ASSERT_EQ(to[i], copied ? from[i - begin] : 0) << begin << " " << bytes << " " << i;
+    // Addresses of what is not there are prefetched too, behind the last tensor.
+    const halnorm::Ahead aheads[] = {
+        {{}, 0}, {{1}, 1}, {{reinterpret_cast<uintptr_t>(from), 1}, 2}};
+    for (const halnorm::Ahead &ahead : aheads) {
+        for (size_t begin : {0, 4, 8, 16, 60, 64, 72}) {
+            for (size_t bytes = 0; bytes + begin < sizeof to; bytes += 4) {
+                std::memset(to, 0, sizeof to);
+                halnorm::copy_past_cache(to + begin, from, static_cast<int64_t>(bytes), ahead);
+                halnorm::fence_copies();
+                for (size_t i = 0; i < sizeof to; i++) {
+                    const bool copied = i >= begin && i < begin + bytes;
+                    ASSERT_EQ(to[i], copied ? from[i - begin] : 0)
+                        << begin << " " << bytes << " " << i;
+                }
             }
         }
     }
+}
+
+TEST_F(StreamingRule, copies_prefetch_what_inference_reads_next) {
+    const Planned staged(15, 49), wide(15, 49, HALNORM_NCHW, HALNORM_FLOAT64), by_row(15, 784);
+    EXPECT_EQ(staged.plan(false).ahead, halnorm::stage_bytes / 4);
+    EXPECT_EQ(wide.plan(false).ahead, halnorm::stage_bytes / 8);
+    EXPECT_EQ(staged.plan(true).ahead, 0) << "which has been read before";
+    EXPECT_EQ(by_row.plan(false).ahead, 0) << "not copied";
 }
 
 TEST_F(StreamingRule, does_what_the_caller_says) {

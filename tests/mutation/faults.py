@@ -76,6 +76,10 @@ FAULTS = [
           "const int64_t before = piece.s + piece.c * s;", "const int64_t before = piece.c * s;", STREAMING),
     Fault("copies_begin_before_a_line", "runtime/streaming.cpp",
           "begun == 0 ? 0 : cache_line - static_cast<int64_t>(begun)", "static_cast<int64_t>(begun)", STREAMING),
+    Fault("copies_forget_what_is_no_line", "runtime/streaming.cpp",
+          "done = bytes - (bytes - head) % cache_line;", "done = bytes;", STREAMING),
+    Fault("copies_prefetch_what_has_been_read", "runtime/streaming.cpp",
+          "plan->stores == Stores::staged && !call.reduces", "plan->stores == Stores::staged", STREAMING),
     # --- runtime: the rules of the layer ---
     Fault("no_rule_for_one_element", "runtime/forward_batch.cpp",
           "    if (elements <= 1) {", "    if (elements < 1) {", FORWARD),
