@@ -33,7 +33,7 @@ int64_t larger_group_bytes(const Plan &plan, int64_t tensor_bytes, bool prefetch
 
 // While results go past the cache from what lies in L2, the memory could be read: the last stage of
 // a group prefetches the next (Pointwise::ahead), where both fit. Training with relu, AVX-512 and
-// AVX2, without and with it, and a prefetch in long rows of sums (schedules/patterns.cpp):
+// AVX2, without and with it, and a prefetch in long rows of sums (schedules/patterns_nchw.cpp):
 // 8x256x56x56 1380 us, 967, 1616, 979, 32x512x28x28 3433, 2413, 3891, 2475, 32x1024x14x14 1251,
 // 1015, 1411, 1002; backward 2281, 1974, 2589, 1748, 4674, 4494, 4934, 4232, 2635, 2106, 2884,
 // 1870; flat, training of 64x2048x7x7 1389, 1185, 32x2048x7x7 538, 516. With groups twice as large

@@ -109,7 +109,10 @@ void repeat(const void *values, int64_t count, int64_t times, void *array) {
 //   NHWC, ordinary stores        104   112   121    86    88    88    86    88 %
 //   NHWC, streaming              116   115   117   105   106   109   110   106 %
 //
-// Backward NCHW 1.18 at 6.9 MB, 1.33 at 14, 1.24 at 23, NHWC 1.09, 1.39, 1.07. Inference at 196 MB,
+// Another such machine, the call alone and with its result read next, 2026-11-29: NCHW 1.26, 0.92
+// at 6.4 MB, 1.18, 0.91 at 13, 1.20, 0.95 at 19, 1.20, 1.07 at 26, training 1.06, 0.98 at 13, 1.23,
+// 1.06 at 19, backward 1.08, 0.94 at 19, 1.23, 1.07 at 29 (docs/speed.md has more). The first,
+// backward NCHW 1.18 at 6.9 MB, 1.33 at 14, 1.24 at 23, NHWC 1.09, 1.39, 1.07. Inference at 196 MB,
 // 32x256x56x56, is 1.3 (NCHW) and 1.1 times as fast as memcpy. silu and sigmoid, bound by
 // arithmetic in AVX2: 0.89 to 1.08 at 49 MB. In place, where memory is read anyway: 0.30 at 12 MB,
 // 0.87 to 0.95 at 49 and 196 MB. A machine that has its cache to itself loses 2 to 3 times below

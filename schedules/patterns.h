@@ -20,6 +20,9 @@ namespace halnorm {
 // 8x64x56x56 9 % more (Zen 3, AVX2, float32, 2026-11-27).
 void join_lanes(Halide::Func sum, Halide::RVar lane, int count, const Halide::LoopLevel &at, int V);
 
+// Of a loop that is vectorized: a mask, where the machine has them.
+Halide::TailStrategy tail_of(bool masked);
+
 // Halide 21 computes the first element alone where it is told to vectorize by 1.
 void vectorize(Halide::Stage s, const Halide::VarOrRVar &v, int V,
                Halide::TailStrategy tail = Halide::TailStrategy::GuardWithIf);

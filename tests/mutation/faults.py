@@ -120,7 +120,7 @@ FAULTS = [
           "y.reorder(g.s, g.c, g.n).vectorize(g.s, lanes, TailStrategy::ShiftInwards);",
           r"^(properties|edges|bits)\.generic"),
     # --- the algorithm ---
-    Fault("tail_shifted_inwards", "schedules/patterns.cpp",
+    Fault("tail_shifted_inwards", "schedules/patterns_nchw.cpp",
           "return s.reorder(g.s, g.c, g.n).vectorize(g.s, t.V, tail_of(t.masked_tails));",
           "return s.reorder(g.s, g.c, g.n).vectorize(g.s, t.V, TailStrategy::ShiftInwards);", FORWARD),
     Fault("epsilon_dropped", "generators/formulas.cpp",
