@@ -167,11 +167,12 @@ void choose_stores(const Operands &operands, Plan *plan) {
     if (wanted == HALNORM_STORES_STREAMING ||
         bytes > streaming_from(last_level_cache(), possible, call))
         plan->stores = possible;
-    // Copies wait for memory to be written, and what a call reads for the first time could be read
-    // meanwhile: inference of 32x2048x7x7 1646 us, prefetched 1263, 64x2048x7x7 3761, 2954,
-    // 12x1024x15x15 1330, 1170, 32x512x28x28 4 bytes after a line 12.5 ms, 9.1 (AVX-512, relu, a
-    // Xeon, family 6 model 207, whose memory others load too, 2026-11-29).
-    if (plan->stores == Stores::staged && !call.reduces)
+    // Copies wait for memory to be written, and what is read next could be read meanwhile, but for
+    // calls that have just read it (cut_reduction): inference of 32x2048x7x7 1646 us, prefetched
+    // 1263, 64x2048x7x7 3761, 2954, 12x1024x15x15 1330, 1170, 32x512x28x28 4 bytes after a
+    // line 12.5 ms, 9.1 (AVX-512, relu, a Xeon, family 6 model 207, whose memory others load too,
+    // 2026-11-29).
+    if (plan->stores == Stores::staged)
         plan->ahead = static_cast<int32_t>(stage_bytes / static_cast<int64_t>(plan->element()));
 }
 

@@ -78,8 +78,8 @@ FAULTS = [
           "begun == 0 ? 0 : cache_line - static_cast<int64_t>(begun)", "static_cast<int64_t>(begun)", STREAMING),
     Fault("copies_forget_what_is_no_line", "runtime/streaming.cpp",
           "done = bytes - (bytes - head) % cache_line;", "done = bytes;", STREAMING),
-    Fault("copies_prefetch_what_has_been_read", "runtime/streaming.cpp",
-          "plan->stores == Stores::staged && !call.reduces", "plan->stores == Stores::staged", STREAMING),
+    Fault("copies_prefetch_nothing", "runtime/streaming.cpp",
+          "if (plan->stores == Stores::staged)", "if (plan->stores == Stores::flat)", STREAMING),
     # --- runtime: the rules of the layer ---
     Fault("no_rule_for_one_element", "runtime/forward_batch.cpp",
           "    if (elements <= 1) {", "    if (elements < 1) {", FORWARD),
