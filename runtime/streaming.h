@@ -162,15 +162,13 @@ __attribute__((noinline)) int for_each_staged_piece(const Plan &plan, const Slic
                         body(region, piece, coefficients, whole_of(stage, before * element), false))
                     return code;
                 const int64_t at = piece.s + piece.c * stride_c + piece.n * stride_n;
-                Ahead ahead = {{}, 0};
-                for (int k = 0; k < reads && plan.ahead > 0; k++) {
-                    if (read[k].data == nullptr)
-                        continue;
+                Ahead ahead = {{}, plan.ahead > 0 ? reads : 0};
+                for (int k = 0; k < ahead.count; k++) {
                     const int64_t next = plan.ahead + piece.s +
                                          piece.c * region.c.stride[read[k].index] +
                                          piece.n * region.n.stride[read[k].index];
-                    ahead.address[ahead.count++] = reinterpret_cast<uintptr_t>(read[k].data) +
-                                                   static_cast<uintptr_t>(next * element);
+                    ahead.address[k] = reinterpret_cast<uintptr_t>(read[k].data) +
+                                       static_cast<uintptr_t>(next * element);
                 }
                 copy_past_cache(static_cast<char *>(result) + at * element, stage,
                                 region.s.extent * piece.channels * element, ahead);
