@@ -181,7 +181,7 @@ __attribute__((noinline)) int for_each_staged_piece(const Plan &plan, const Slic
 
 // Calls body(region, slice, coefficients, data, streaming) for the slice of the result, the tensor
 // `index` of the plan, or for its pieces where it is flat or staged, until one fails. `data` stands
-// for `result`.
+// for `result`; body reads the tensors `read`.
 template<int sets, int reads, typename Body>
 int for_each_piece(const Plan &plan, const Slice &slice, const Coefficients (&coefficients)[sets],
                    const Read (&read)[reads], void *result, int index, Body body) {
