@@ -135,6 +135,7 @@ __attribute__((noinline)) int for_each_staged_piece(const Plan &plan, const Slic
                                                     const Coefficients (&coefficients)[sets],
                                                     const Read (&read)[reads], void *result,
                                                     int index, Body body) {
+    static_assert(reads <= sizeof(Ahead::address) / sizeof(uintptr_t));
     Region region = plan.apply;
     const int64_t element = static_cast<int64_t>(plan.element()), most = stage_bytes / element,
                   s = region.s.extent, stride_c = region.c.stride[index],
@@ -152,6 +153,9 @@ __attribute__((noinline)) int for_each_staged_piece(const Plan &plan, const Slic
     alignas(64) char stage[stage_bytes];
     Slice piece;
     piece.rows = 1;
+    const auto offset = [&](int64_t of_c, int64_t of_n) {
+        return piece.s + piece.c * of_c + piece.n * of_n;
+    };
     for (piece.n = slice.n; piece.n < slice.n + slice.rows; piece.n++) {
         for (piece.c = slice.c; piece.c < slice.c + slice.channels; piece.c += channels) {
             piece.channels = clamp(slice.c + slice.channels - piece.c, 0, channels);
@@ -161,17 +165,16 @@ __attribute__((noinline)) int for_each_staged_piece(const Plan &plan, const Slic
                 if (const int code =
                         body(region, piece, coefficients, whole_of(stage, before * element), false))
                     return code;
-                const int64_t at = piece.s + piece.c * stride_c + piece.n * stride_n;
                 Ahead ahead = {{}, plan.ahead > 0 ? reads : 0};
                 for (int k = 0; k < ahead.count; k++) {
-                    const int64_t next = plan.ahead + piece.s +
-                                         piece.c * region.c.stride[read[k].index] +
-                                         piece.n * region.n.stride[read[k].index];
+                    const int i = read[k].index;
+                    const int64_t next =
+                        offset(region.c.stride[i], region.n.stride[i]) + plan.ahead;
                     ahead.address[k] = reinterpret_cast<uintptr_t>(read[k].data) +
                                        static_cast<uintptr_t>(next * element);
                 }
-                copy_past_cache(static_cast<char *>(result) + at * element, stage,
-                                region.s.extent * piece.channels * element, ahead);
+                copy_past_cache(static_cast<char *>(result) + offset(stride_c, stride_n) * element,
+                                stage, region.s.extent * piece.channels * element, ahead);
             }
         }
     }

@@ -128,7 +128,6 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
     if (t.masked_tails)
         sums.never_partition_all();  // else each vector asks whether it is the last
     on_stack(g.rest_lanes.compute_at(g.sums, co));
-    const auto lanes = [&](Stage s) { return s.reorder(g.c, g.l, g.in_rest.y, g.in_rest.x); };
     if (strip > 0) {
         to_themselves(g.rest_lanes.update(0), in_strips, false, [&](Stage s) {
             s.split(g.c, co, ci, t.V, TailStrategy::RoundUp)
@@ -139,8 +138,9 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
                 .never_partition_all();
         });
     }
-    each_form(g.rest_lanes.update(0), g.forms,
-              [&](Stage s, const Form &) { lanes(s).vectorize(g.c, t.V, tail).unroll(g.c); });
+    each_form(g.rest_lanes.update(0), g.forms, [&](Stage s, const Form &) {
+        s.reorder(g.c, g.l, g.in_rest.y, g.in_rest.x).vectorize(g.c, t.V, tail).unroll(g.c);
+    });
     g.rest_lanes.update(1).reorder(g.c, g.l, g.in_tail);
 }
 
