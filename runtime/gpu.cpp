@@ -3,8 +3,8 @@
 #include <atomic>
 #include <string.h>
 
-#include "host.h"
 #include "gpu_driver.h"
+#include "host.h"
 #include "plan.h"
 #include "stages.h"
 #include "status.h"
@@ -135,7 +135,7 @@ void DeviceCall::leave() {
 
 }  // namespace halnorm
 
-#if HALNORM_HAS_CUDA || HALNORM_HAS_OPENCL
+#if defined(HALNORM_HAS_CUDA) || defined(HALNORM_HAS_OPENCL)
 extern "C" int halnorm_halide_copy_to_device(void *, halide_buffer_t *,
                                              const halide_device_interface_t *);
 

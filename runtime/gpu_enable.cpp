@@ -7,12 +7,12 @@ namespace halnorm {
 namespace {
 
 // HALNORM_HAS_CUDA, HALNORM_HAS_OPENCL: whether schedules/CMakeLists.txt lists such a variant.
-#if HALNORM_HAS_CUDA
+#ifdef HALNORM_HAS_CUDA
 constexpr const GpuDriver *cuda = &cuda_driver;
 #else
 constexpr const GpuDriver *cuda = nullptr;
 #endif
-#if HALNORM_HAS_OPENCL
+#ifdef HALNORM_HAS_OPENCL
 constexpr const GpuDriver *opencl = &opencl_driver;
 #else
 constexpr const GpuDriver *opencl = nullptr;
