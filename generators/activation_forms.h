@@ -84,6 +84,9 @@ public:
         return false;
     }
 
+    // Whether clamp limits anything.
+    constexpr bool clamps() const { return has(relu) || has(relu6) || has(hardsigmoid); }
+
     constexpr bool needs(GradientForm form) const {
         switch (form) {
         case GradientForm::relu:

@@ -33,18 +33,24 @@ struct ElementOf {
                           clamp_gradient(dy, v, lower, upper, masks_loads), of_x);
         }
         Element e = {d, of_x};
-        const auto also = [&](GradientForm f, const Expr &of_d, const Expr &of_g) {
-            if (built.needs(f))
-                e = {select(is(f), of_d, e.d), select(is(f), of_g, e.g)};
+        const auto also = [&](const Expr &condition, const Expr &of_d, const Expr &of_g) {
+            e = {select(condition, of_d, e.d), select(condition, of_g, e.g)};
         };
-        also(GradientForm::of_elu, elu_inverse(x, inverse) - center,
-             elu_gradient_of_y(dy, x, below));
-        also(GradientForm::of_leaky_relu, leaky_relu_inverse(x, inverse) - center,
-             piecewise_gradient(dy, x, lower, upper, below));
+        if (built.needs(GradientForm::of_leaky_relu)) {
+            const Expr condition = covered_apart ? is(GradientForm::of_leaky_relu) : is_of_y();
+            also(condition, leaky_relu_inverse(x, inverse) - center,
+                 piecewise_gradient(dy, x, lower, upper, below));
+        }
+        if (built.needs(GradientForm::of_elu)) {
+            also(is(GradientForm::of_elu), elu_inverse(x, inverse) - center,
+                 elu_gradient_of_y(dy, x, below));
+        }
         return e;
     }
 
     Expr is(GradientForm f) const { return form == static_cast<int>(f); }
+
+    Expr is_of_y() const { return is(GradientForm::of_leaky_relu) || is(GradientForm::of_elu); }
 
     Expr is_cheap() const {
         return form <=
@@ -52,18 +58,23 @@ struct ElementOf {
     }
 
     // Those of the elements alone, without `scaled`. Without an activation dx needs no scale and
-    // offset.
+    // offset. Where a form that covers others has their loop, those of y have one too.
     static constexpr int all_coefficients = 6;
     std::vector<Form> forms() const {
+        const bool of_y =
+            built.needs(GradientForm::of_leaky_relu) || built.needs(GradientForm::of_elu);
         std::vector<Form> all;
-        if (!covered_apart)
+        if (!covered_apart) {
             all.push_back({is_cheap(), true, all_coefficients});
+            if (of_y)
+                all.push_back({is_of_y(), false, all_coefficients});
+            return all;
+        }
         for (GradientForm f :
              {GradientForm::identity, GradientForm::relu, GradientForm::clamp,
               GradientForm::piecewise, GradientForm::of_leaky_relu, GradientForm::of_elu}) {
-            const bool from_y = f == GradientForm::of_leaky_relu || f == GradientForm::of_elu;
-            const bool rare = from_y || f == GradientForm::piecewise;  // of leaky_relu alone
-            if (built.needs(f) && (covered_apart || from_y))
+            const bool rare = f >= GradientForm::piecewise;  // of leaky_relu alone, or of y
+            if (built.needs(f))
                 all.push_back({is(f), !rare, f == GradientForm::identity ? 4 : all_coefficients});
         }
         return all;
@@ -104,6 +115,41 @@ public:
         g.forms = activation_forms(form, activations.set(), {ActivationForm::leaky_relu});
         describe<T>(g, layout, false, g_out, {&x, &z, &dy});
         all_from_zero(x, z, dy, center, scale, offset, g.y);
+    }
+
+    void schedule() { schedule_and_lower(g, this->get_target(), this->get_pipeline()); }
+
+private:
+    Pointwise g;
+};
+
+// The same from v, where normalize has left it, of activations that are apart. Rows are along s,
+// whatever the layout.
+template<typename T>
+class ActivateBackwardGenerator : public Halide::Generator<ActivateBackwardGenerator<T>> {
+public:
+    Activations activations;
+    Input<Buffer<T>> v{"v", 3};
+    Input<Buffer<T>> dy{"dy", 3};
+    Input<T> slope{"slope"};  // as above
+    Input<int> form{"form"};
+    Input<T> lower{"lower"};
+    Input<T> upper{"upper"};
+    Input<T> alpha{"alpha"};
+    Output<Buffer<T>> g_out{"g", 3};
+
+    void generate() {
+        g.y(g.s, g.c, g.n) = slope * activation_gradient(form, dy(g.s, g.c, g.n), v(g.s, g.c, g.n),
+                                                         {lower, upper, alpha}, activations.set());
+        std::vector<ActivationForm> not_used = {ActivationForm::leaky_relu};
+        if (!activations.set().clamps() && !activations.set().needs(ActivationForm::leaky_relu))
+            not_used.push_back(ActivationForm::clamp);
+        g.forms = activation_forms(form, activations.set(), not_used);
+        for (Form &f : g.forms)
+            f.coefficients = 0;
+        g.whole_rows = true;
+        describe<T>(g, Layout::nchw, false, g_out, {&v, &dy});
+        all_from_zero(v, dy, g.y);
     }
 
     void schedule() { schedule_and_lower(g, this->get_target(), this->get_pipeline()); }
@@ -330,6 +376,8 @@ private:
 using namespace halnorm;
 HALIDE_REGISTER_GENERATOR(ActivationGradientGenerator<float>, activation_gradient_f32)
 HALIDE_REGISTER_GENERATOR(ActivationGradientGenerator<double>, activation_gradient_f64)
+HALIDE_REGISTER_GENERATOR(ActivateBackwardGenerator<float>, activate_backward_f32)
+HALIDE_REGISTER_GENERATOR(ActivateBackwardGenerator<double>, activate_backward_f64)
 HALIDE_REGISTER_GENERATOR(GradientSumsGenerator<float>, gradient_sums_f32)
 HALIDE_REGISTER_GENERATOR(GradientSumsGenerator<double>, gradient_sums_f64)
 HALIDE_REGISTER_GENERATOR(InputGradientGenerator<float>, input_gradient_f32)

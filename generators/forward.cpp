@@ -285,24 +285,28 @@ private:
     Pointwise g;
 };
 
-// act alone, where a variant has it apart from normalize (schedules/CMakeLists.txt): over what
+// act alone, where a variant has some apart from normalize (schedules/CMakeLists.txt): over what
 // those have left in y, which is v here. Rows are along s, whatever the layout.
 template<typename T>
 class ActivateGenerator : public Halide::Generator<ActivateGenerator<T>> {
 public:
     Activations activations;
     Input<Buffer<T>> v{"v", 3};
-    Input<int> form{"form"};  // ActivationForm, not clamp
+    Input<int> form{"form"};  // ActivationForm
+    Input<T> lower{"lower"};
+    Input<T> upper{"upper"};
     Input<T> alpha{"alpha"};
     Output<Buffer<T>> y{"y", 3};
 
     void generate() {
-        const Expr zero = cast<T>(0);
-        g.y(g.s, g.c, g.n) =
-            activate(form, v(g.s, g.c, g.n), {zero, zero, alpha}, activations.set());
-        g.forms = activation_forms(form, activations.set(), {ActivationForm::clamp});
+        g.y(g.s, g.c, g.n) = activated<T>(*this, this->get_target(), v(g.s, g.c, g.n));
+        std::vector<ActivationForm> not_used;
+        if (!activations.set().clamps())
+            not_used.push_back(ActivationForm::clamp);
+        g.forms = activation_forms(form, activations.set(), not_used);
         for (Form &f : g.forms)
             f.coefficients = 0;
+        g.whole_rows = true;
         describe<T>(g, Layout::nchw, false, y, {&v});
         all_from_zero(v, g.y);
     }

@@ -50,6 +50,12 @@ private:
     bool cpu_;
 };
 
+// A tensor that a call reads: the one of this index of the plan.
+struct Read {
+    const void *data;
+    int index;
+};
+
 // Slice of a region's tensor, by its index.
 struct TensorView {
     TensorView(const Plan &plan, const Region &r, int tensor, const void *data, const Slice &slice)
@@ -61,6 +67,13 @@ struct TensorView {
     Dimensions<3> dimensions;
     Buffer buffer;
 };
+
+// Where an array begins of which kernels see only a piece, `before` bytes after that: channels and
+// rows of a slice count from the first of all.
+inline void *whole_of(void *piece, int64_t before) {
+    return reinterpret_cast<void *>(reinterpret_cast<uintptr_t>(piece) -
+                                    static_cast<uintptr_t>(before));
+}
 
 // Per-channel arrays, from channel c on.
 struct Arrays : Dimensions<1> {

@@ -40,7 +40,10 @@ using NormalizeAddKernel = int (*)(Buffer *x, Buffer *z, Buffer *center, Buffer 
                                    T alpha, int32_t ahead, Buffer *y);
 // v and y are the same memory.
 template<typename T>
-using ActivateKernel = int (*)(Buffer *v, int32_t form, T alpha, Buffer *y);
+using ActivateKernel = int (*)(Buffer *v, int32_t form, T lower, T upper, T alpha, Buffer *y);
+template<typename T>
+using ActivateBackwardKernel = int (*)(Buffer *v, Buffer *dy, T slope, int32_t form, T lower,
+                                       T upper, T alpha, Buffer *g);
 template<typename T>
 using ActivationGradientKernel = int (*)(Buffer *x, Buffer *z, Buffer *dy, Buffer *center,
                                          Buffer *scale, Buffer *offset, T factor, T slope,
@@ -79,10 +82,14 @@ template<typename Kernel>
 struct ChannelRow {
     Kernel f32, f64;
 };
-struct ActivateRow {
-    ActivateKernel<float> f32;
-    ActivateKernel<double> f64;
+template<typename F32, typename F64>
+struct DtypeRow {
+    F32 f32;
+    F64 f64;
+    explicit operator bool() const { return f32 != nullptr || f64 != nullptr; }
 };
+using ActivateRow = DtypeRow<ActivateKernel<float>, ActivateKernel<double>>;
+using ActivateBackwardRow = DtypeRow<ActivateBackwardKernel<float>, ActivateBackwardKernel<double>>;
 using ShiftRow = LayoutRow<ShiftKernel, ShiftKernel>;
 using SumsRow = LayoutRow<SumsKernel, SumsKernel>;
 using NormalizeRow = LayoutRow<NormalizeKernel<float>, NormalizeKernel<double>>;
@@ -119,8 +126,9 @@ extern const NormalizeRow normalize_streaming_kernels[];
 extern const NormalizeAddRow normalize_add_streaming_kernels[];
 extern const InputGradientRow input_gradient_streaming_kernels[];
 
-// The curved activations of the variants that have them apart; the others' are nullptr.
+// The activations of the variants that have some apart; the others' are nullptr.
 extern const ActivateRow activate_kernels[];
+extern const ActivateBackwardRow activate_backward_kernels[];
 
 // The tables of the variants for GPUs, in the order of the generated table.
 struct GpuKernels {

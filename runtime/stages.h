@@ -22,7 +22,13 @@ Kernel kernel_of(const Plan &plan, const ChannelRow<Kernel> *cpu,
     return plan.dtype == HALNORM_FLOAT64 ? row.f64 : row.f32;
 }
 
-// call(kernel, T()) with that of a stage over tensors, T being the data's type.
+// call(kernel, T()) with a row's kernel, T being the data's type.
+template<typename F32, typename F64, typename Call>
+int with_kernel(const DtypeRow<F32, F64> &row, halnorm_dtype dtype, Call call) {
+    return dtype == HALNORM_FLOAT64 ? call(row.f64, double()) : call(row.f32, float());
+}
+
+// The same with that of a stage over tensors.
 template<typename Row, typename Call>
 int with_kernel(const Plan &plan, KernelLayout layout, const Row *cpu, const Row *GpuKernels::*gpu,
                 Call call) {

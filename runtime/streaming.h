@@ -56,12 +56,6 @@ void repeat_along_rows(const Plan &plan, const void *values, int64_t channels, v
 // us, 8x1024x14x14 163, 135, 129 (as above, with wider copies).
 constexpr int64_t stage_bytes = 8192;
 
-// A tensor that a call reads: the one of this index of the plan.
-struct Read {
-    const void *data;
-    int index;
-};
-
 // Where is read next, which is prefetched line by line meanwhile: it may lie behind the tensor.
 struct Ahead {
     uintptr_t address[2];
@@ -72,13 +66,6 @@ struct Ahead {
 // but with the fence after it.
 void copy_past_cache(void *to, const void *from, int64_t bytes, const Ahead &ahead);
 void fence_copies();
-
-// Where an array begins of which kernels see only a piece, `before` bytes after that: channels and
-// rows of a slice count from the first of all.
-inline void *whole_of(void *piece, int64_t before) {
-    return reinterpret_cast<void *>(reinterpret_cast<uintptr_t>(piece) -
-                                    static_cast<uintptr_t>(before));
-}
 
 // The table that a piece of the result takes its kernel from. Whatever the layouts of a build, a
 // variant that has such kernels has NHWC's.

@@ -95,7 +95,7 @@ void schedule(Pointwise &g, const Target &target) {
     const int lanes = lanes_of(target, g.type);
     each_form(g.y, g.forms, [&](Stage y, const Form &) {
         if (g.layout == Layout::nchw) {
-            vectorize(y.reorder(g.s, g.c, g.n), g.s, lanes);
+            vectorize(y.reorder(g.s, g.c, g.n), g.s, lanes, tail_of(g, tail));
         } else {
             vectorize(y.reorder(g.c, g.s, g.n), g.c, lanes);
         }

@@ -16,6 +16,10 @@ TailStrategy tail_of(bool masked) {
     return masked ? TailStrategy::Predicate : TailStrategy::GuardWithIf;
 }
 
+TailStrategy tail_of(const Pointwise &g, TailStrategy otherwise) {
+    return g.whole_rows ? TailStrategy::RoundUp : otherwise;
+}
+
 void vectorize(Stage s, const Halide::VarOrRVar &v, int V, TailStrategy tail) {
     if (V > 1)
         s.vectorize(v, V, tail);

@@ -177,7 +177,8 @@ void map_by_row(Pointwise &g, const RowTuning &t) {
             return;
         }
         const auto rows = [&](Stage s) {
-            return s.reorder(g.s, g.c, g.n).vectorize(g.s, t.V, tail_of(t.masked_tails));
+            return s.reorder(g.s, g.c, g.n)
+                .vectorize(g.s, t.V, tail_of(g, tail_of(t.masked_tails)));
         };
         if (form.cheap) {
             for (int row : t.constant_rows) {

@@ -116,13 +116,13 @@ FAULTS = [
           "odd = kept % step != 0;", "odd = kept > lanes;", r"^(grid|edges)\."),
     # --- schedules ---
     Fault("tail_shifted_inwards_generic", "schedules/generic.cpp",
-          "vectorize(y.reorder(g.s, g.c, g.n), g.s, lanes);",
+          "vectorize(y.reorder(g.s, g.c, g.n), g.s, lanes, tail_of(g, tail));",
           "y.reorder(g.s, g.c, g.n).vectorize(g.s, lanes, TailStrategy::ShiftInwards);",
           r"^(properties|edges|bits)\.generic"),
     # --- the algorithm ---
     Fault("tail_shifted_inwards", "schedules/patterns_nchw.cpp",
-          "return s.reorder(g.s, g.c, g.n).vectorize(g.s, t.V, tail_of(t.masked_tails));",
-          "return s.reorder(g.s, g.c, g.n).vectorize(g.s, t.V, TailStrategy::ShiftInwards);", FORWARD),
+          ".vectorize(g.s, t.V, tail_of(g, tail_of(t.masked_tails)));",
+          ".vectorize(g.s, t.V, TailStrategy::ShiftInwards);", FORWARD),
     Fault("epsilon_dropped", "generators/formulas.cpp",
           "const Expr v = variance + epsilon;", "const Expr v = variance + epsilon * 0;", FORWARD),
     Fault("momentum_inverted", "generators/forward.cpp",

@@ -30,12 +30,18 @@ CASES = [
     ("aarch64", "arm_neon;generic", ALL, EVERYTHING, "everything", None),
     ("x86-64", "x86_avx512;x86_avx2;x86_avx;generic", RELUS, EVERYTHING, "everything", 300),
     ("x86-64", "x86_avx512;x86_avx2;x86_avx;generic", ALL, EVERYTHING, "everything", 300),
+    ("x86-64, small", "x86_avx512;x86_avx2;x86_avx;generic", RELUS, EVERYTHING, "everything", 300),
+    ("x86-64, small", "x86_avx512;x86_avx2;x86_avx;generic", ALL, EVERYTHING, "everything", 300),
+    ("aarch64, small", "arm_neon", RELUS, ["inference"], "inference", 16),
+    ("aarch64, small", "arm_neon", ALL, ["inference"], "inference", 32),
+    ("aarch64, small", "arm_neon", RELUS, ["training", "backward"], "training", 80),
+    ("aarch64, small", "arm_neon", ALL, ["training", "backward"], "training", None),
 ]
 STAGES = {
     "inference": ["moving_coefficients", "normalize", "activate"],
     "training": ["shift", "sums", "merge", "batch_coefficients", "normalize", "activate"],
     "backward": ["saved_coefficients", "gradient_sums", "parameter_gradients", "input_coefficients", "input_gradient",
-                 "activation_gradient", "moving_statistics"],
+                 "activation_gradient", "activate_backward", "moving_statistics"],
 }
 
 
@@ -43,7 +49,7 @@ def on(platform):
     """The compiler and the binutils of a platform, for a `with`."""
     prefix = "AARCH64_"
     return unittest.mock.patch.dict(os.environ, {name[len(prefix):]: value for name, value in os.environ.items()
-                                                 if platform == "aarch64" and name.startswith(prefix)})
+                                                 if platform.startswith("aarch64") and name.startswith(prefix)})
 
 
 def size_of(program):
@@ -83,6 +89,8 @@ def measure():
             sizes = []
             for messages in (True, False):
                 some = {"ACTIVATIONS": activations} if activations else {}
+                if platform.endswith("small"):
+                    some["SMALL"] = ["ON"]
                 folder = build(f"size{number}", variants, messages, DTYPES=["float32"], PIPELINES=pipelines, **some)
                 nothing = folder / "nothing.c"
                 nothing.write_text("int main(void) { return 0; }\n")
@@ -107,9 +115,9 @@ class Sizes(unittest.TestCase):
     def setUpClass(cls):
         cls.linked, cls.kernels = measure()
 
-    def test_budgets_on_aarch64(self):
+    def test_budgets(self):
         for platform, *what, without_messages, budget in self.linked:
-            if platform == "aarch64" and budget:
+            if platform != "x86-64" and budget:
                 with self.subTest(what=what):
                     self.assertLessEqual(float(without_messages), float(budget), "KB without messages")
 
