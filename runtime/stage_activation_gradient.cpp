@@ -79,7 +79,7 @@ int follow(const BackwardCall &call, const Region &region, const Slice &piece, c
 }
 
 // Of v, which stays on the stack, in L1: in place of g it would overwrite a dy that is there.
-constexpr int64_t piece_bytes = 4096;
+constexpr int64_t piece_bytes = 2048;
 
 // By way of v, of an activation whose gradient is apart.
 __attribute__((noinline)) int run_apart(const BackwardCall &call, const Slice &slice) {
