@@ -128,7 +128,7 @@ struct PerChannel {
 //     normalize_add         y = act((x - center) * scale + offset + z * factor)
 //     activate              y = act(y), of variants that have activations apart
 //     activation_gradient   g = dy * act'(as above)
-//     activate_backward     g = dy * act'(v), of variants that have all activations apart
+//     activate_backward     g = dy * act'(v), of variants that have activations apart
 //     input_gradient        dx = a * g + b * (x - center) + c
 struct Pointwise {
     Halide::Var s{"s"}, c{"c"}, n{"n"};
@@ -139,9 +139,8 @@ struct Pointwise {
     Layout layout = Layout::nchw;
     Halide::Type type;
 
-    // Rows are a multiple of row_unit elements (runtime/whole_rows.h): they have no tails.
+    // Rows are a multiple of 16 elements (runtime/whole_rows.h): they have no tails.
     bool whole_rows = false;
-    static constexpr int row_unit = 16;
 
     // A kernel whose stores go past the cache (generators/memory_hints.cpp). It is called where
     // every row of y, along s or in NHWC along c, begins at a multiple of 16 bytes and is as long

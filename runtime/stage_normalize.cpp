@@ -1,4 +1,5 @@
 #include "activate.h"
+#include "normalize.h"
 #include "streaming.h"
 
 namespace halnorm {
@@ -6,23 +7,17 @@ namespace {
 
 int run(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
         const Coefficients &coefficients, const ActivationScalars &a) {
-    return for_each_piece<1>(
-        plan, slice, {coefficients}, {{tensors.x, 0}}, tensors.y, 1,
-        [&](const Region &r, const Slice &piece, const Coefficients(&k)[1], void *data,
-            bool streaming) {
-            TensorView x(plan, r, 0, tensors.x, piece);
-            TensorView y(plan, r, 1, data, piece);
-            CoefficientViews c(plan, k[0], piece);
-            const auto *table =
-                result_table(plan, streaming, normalize_kernels, normalize_streaming_kernels);
-            return with_kernel(plan, r.layout, table, &GpuKernels::normalize,
-                               [&](auto kernel, auto type) {
-                                   using T = decltype(type);
-                                   return kernel(&x, &c.center, &c.scale, &c.offset, a.form,
-                                                 static_cast<T>(a.lower), static_cast<T>(a.upper),
-                                                 static_cast<T>(a.alpha), plan.ahead, &y);
-                               });
-        });
+    return for_each_piece<1>(plan, slice, {coefficients}, {{tensors.x, 0}}, tensors.y, 1,
+                             [&](const Region &r, const Slice &piece, const Coefficients(&k)[1],
+                                 void *data, bool streaming) {
+                                 TensorView x(plan, r, 0, tensors.x, piece);
+                                 TensorView y(plan, r, 1, data, piece);
+                                 CoefficientViews c(plan, k[0], piece);
+                                 const auto *table =
+                                     result_table(plan, streaming, normalize_kernels,
+                                                  normalize_streaming_kernels);
+                                 return call_normalize(plan, r, table, x, c, a, plan.ahead, y);
+                             });
 }
 
 }  // namespace

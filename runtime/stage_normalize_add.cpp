@@ -1,4 +1,5 @@
 #include "activate.h"
+#include "normalize.h"
 #include "streaming.h"
 
 namespace halnorm {
@@ -16,14 +17,7 @@ int run(const Plan &plan, const ForwardTensors &tensors, const Slice &slice,
             CoefficientViews c(plan, k[0], piece);
             const auto *table = result_table(plan, streaming, normalize_add_kernels,
                                              normalize_add_streaming_kernels);
-            return with_kernel(plan, r.layout, table, &GpuKernels::normalize_add,
-                               [&](auto kernel, auto type) {
-                                   using T = decltype(type);
-                                   return kernel(&x, &z, &c.center, &c.scale, &c.offset,
-                                                 static_cast<T>(plan.activation.prescale), a.form,
-                                                 static_cast<T>(a.lower), static_cast<T>(a.upper),
-                                                 static_cast<T>(a.alpha), plan.ahead, &y);
-                               });
+            return call_normalize_add(plan, r, table, x, z, c, a, plan.ahead, y);
         });
 }
 
