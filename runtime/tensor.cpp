@@ -24,8 +24,8 @@ bool is_empty(const halnorm_tensor &t) {
     return false;
 }
 
-// rank, dtype, device, extents, sizes.
-halnorm_status check_alone(const Operand &a) {
+// rank, dtype, device, extents, sizes; and whether it is empty.
+halnorm_status check_alone(const Operand &a, bool *empty) {
     const halnorm_tensor &t = *a.tensor;
     if (t.dtype != HALNORM_FLOAT32 && t.dtype != HALNORM_FLOAT64) {
         return Failure(HALNORM_ERROR_DTYPE)
@@ -54,8 +54,8 @@ halnorm_status check_alone(const Operand &a) {
         }
     }
     int64_t total = 1;
-    const bool empty = is_empty(t);
-    for (int i = 0; i < t.rank && !empty; i++) {
+    *empty = is_empty(t);
+    for (int i = 0; i < t.rank && !*empty; i++) {
         if (t.shape[i] > max_int32 ||
             (total > max_int32 / 4 && total > INT64_MAX / 8 / t.shape[i])) {
             return Failure(HALNORM_ERROR_TOO_LARGE)
@@ -202,10 +202,10 @@ halnorm_status fold(const halnorm_config &config, const Operand *operands, int c
                    << operand.name << ": was NULL, should point to a halnorm_tensor";
         }
         if (k == 0) {
-            HALNORM_TRY(check_alone(operand));
-            empty = is_empty(*operand.tensor);
+            HALNORM_TRY(check_alone(operand, &empty));
         } else if (!alike(*operands[0].tensor, *operand.tensor)) {
-            HALNORM_TRY(check_alone(operand));
+            bool other_empty;
+            HALNORM_TRY(check_alone(operand, &other_empty));
             HALNORM_TRY(check_pair(operands[0], operand));
         }
         if (with_data && !empty && operand.tensor->data == nullptr) {
@@ -304,63 +304,74 @@ bool same_strides(const halnorm_tensor &x, const halnorm_tensor &y) {
 
 namespace {
 
-uintptr_t address_of(const Range &range) {
-    return reinterpret_cast<uintptr_t>(range.data);
+// Where a range lies: [begin, end), which sizes out of range reach to the last address.
+struct Place {
+    uintptr_t begin, end;
+};
+
+Place place_of(const Range &range) {
+    const uintptr_t begin = reinterpret_cast<uintptr_t>(range.data), end = begin + range.bytes;
+    return {begin, end < begin ? UINTPTR_MAX : end};
 }
 
-// Of two arguments that overlap.
-[[gnu::cold]] halnorm_status check_in_place(const Range *ranges, int input, int output,
+bool overlap(const Place &a, const Place &b) {
+    return a.begin < b.end && b.begin < a.end;
+}
+
+// Of an output that overlaps arguments before it.
+[[gnu::cold]] halnorm_status check_in_place(const Range *ranges, int64_t output,
                                             const InPlace *pairs, int pair_count) {
-    const Range &a = ranges[output], &b = ranges[input];
-    const InPlace *pair = nullptr;
-    for (int k = 0; k < pair_count && pair == nullptr; k++) {
-        if (pairs[k].output == output && pairs[k].input == input)
-            pair = &pairs[k];
+    const Range &a = ranges[output];
+    for (int64_t input = 0; input < output; input++) {
+        const Range &b = ranges[input];
+        if (b.data == nullptr || !overlap(place_of(a), place_of(b)))
+            continue;
+        const InPlace *pair = nullptr;
+        for (int k = 0; k < pair_count && pair == nullptr; k++) {
+            if (pairs[k].output == output && pairs[k].input == input)
+                pair = &pairs[k];
+        }
+        if (pair != nullptr && a.data == b.data && same_strides(*pair->from, *pair->to))
+            continue;
+        Failure failure(HALNORM_ERROR_OVERLAP);
+        failure << a.name << ": overlaps " << b.name << ", should be memory of its own";
+        if (pair != nullptr)
+            failure << ", or " << b.name << " itself with its strides";
+        return failure;
     }
-    if (pair != nullptr && a.data == b.data && same_strides(*pair->from, *pair->to))
-        return HALNORM_OK;
-    Failure failure(HALNORM_ERROR_OVERLAP);
-    failure << a.name << ": overlaps " << b.name << ", should be memory of its own";
-    if (pair != nullptr)
-        failure << ", or " << b.name << " itself with its strides";
-    return failure;
+    return HALNORM_OK;
 }
 
 }  // namespace
 
 size_t bytes_of(const halnorm_tensor &t) {
-    if (is_empty(t))
-        return 0;
-    int64_t last = 0;
+    size_t last = 0;
     for (int i = 0; i < t.rank; i++) {
-        if (t.shape[i] > 1)
-            last += (t.shape[i] - 1) * t.strides[i];
+        if (t.shape[i] == 0)
+            return 0;  // whatever the strides are
+        last += static_cast<size_t>(t.shape[i] - 1) * static_cast<size_t>(t.strides[i]);
     }
-    return (static_cast<size_t>(last) + 1) * size_of(t.dtype);
+    return (last + 1) * size_of(t.dtype);
 }
 
 halnorm_status check_ranges(const Range *ranges, int count, const InPlace *pairs, int pair_count) {
-    for (int i = 0; i < count; i++) {
-        const Range &a = ranges[i];
-        if ((address_of(a) & (a.alignment - 1)) != 0) {
-            return Failure(HALNORM_ERROR_ALIGNMENT)
-                   << a.name << ": was not a multiple of " << static_cast<int64_t>(a.alignment)
-                   << " bytes";
-        }
-    }
-    for (int i = 0; i < count; i++) {
-        const Range &output = ranges[i];
-        if (!output.output || output.data == nullptr)
+    Place given[max_ranges], *behind = given;
+    for (const Range *range = ranges; range != ranges + count; range++) {
+        if (range->data == nullptr)
             continue;
-        const uintptr_t begin = address_of(output);
-        const size_t bytes = output.bytes;
-        for (int k = 0; k < i; k++) {
-            // Of two ranges that overlap, one begins within the other.
-            const uintptr_t after = address_of(ranges[k]) - begin;
-            const bool overlap = after < bytes || 0 - after < ranges[k].bytes;
-            if (overlap && ranges[k].data != nullptr)
-                HALNORM_TRY(check_in_place(ranges, k, i, pairs, pair_count));
+        const Place place = place_of(*range);
+        if ((place.begin & (range->alignment - 1)) != 0) {
+            return Failure(HALNORM_ERROR_ALIGNMENT)
+                   << range->name << ": was not a multiple of "
+                   << static_cast<int64_t>(range->alignment) << " bytes";
         }
+        for (const Place *before = given; before != behind && range->output; before++) {
+            if (!overlap(*before, place))
+                continue;
+            HALNORM_TRY(check_in_place(ranges, range - ranges, pairs, pair_count));
+            break;  // with all of them
+        }
+        *behind++ = place;
     }
     return HALNORM_OK;
 }
