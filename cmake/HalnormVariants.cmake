@@ -14,6 +14,8 @@ else()
   message(FATAL_ERROR "CMAKE_SYSTEM_PROCESSOR: was '${CMAKE_SYSTEM_PROCESSOR}', should be x86_64, aarch64 or arm*")
 endif()
 
+include(CMakeDependentOption)
+
 option(HALNORM_SMALL
   "Build the small kernels: all variants for processors by generic.cpp, and each activation once (a third of the size)" OFF)
 option(HALNORM_GPU "Build the variants for GPUs (without them: a smaller archive)" ON)
@@ -71,14 +73,9 @@ set(HALNORM_KERNELS_DIR "" CACHE PATH
   "Take the kernels as they are in this folder, kernels/ of another build with the same variants, and generate none")
 
 if(HALNORM_ARCH STREQUAL x86-64)
-  set(streaming ON)
-  if(HALNORM_SMALL)
-    set(streaming OFF)
-  endif()
-  option(HALNORM_STREAMING "Build the kernels with streaming stores and prefetches that the list of variants names (needs LLVM 22)" ${streaming})
-  if(HALNORM_SMALL AND HALNORM_STREAMING)
-    message(FATAL_ERROR "HALNORM_STREAMING was ON with HALNORM_SMALL, should be OFF: the small kernels have no second one")
-  endif()
+  # Whichever it was before, a folder that is configured with HALNORM_SMALL has none.
+  cmake_dependent_option(HALNORM_STREAMING
+    "Build the kernels with streaming stores and prefetches that the list of variants names (needs LLVM 22)" ON "NOT HALNORM_SMALL" OFF)
 endif()
 
 # Stages: those with x and y have a kernel per layout. GpuKernels (runtime/kernels.h) has them in the order of ALL_STAGES.

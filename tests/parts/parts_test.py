@@ -106,6 +106,15 @@ class Streaming(unittest.TestCase):
                     self.skipTest(f"this machine does not run {variant}")
                 self.assertEqual((0, ran), (done.returncode, done.stdout))
 
+    def test_small_kernels_in_a_folder_that_had_others(self):
+        if not (pathlib.Path(os.environ["HALNORM_GENERATORS"]) / "memory_hints").exists():
+            self.skipTest("no variant of this platform has streaming stores")
+        folder = SCRATCH / "switched"
+        for small in (False, True, False):
+            configure(ROOT, folder, f"-DHALNORM_SMALL={small}", f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}",
+                      "-DHALNORM_VARIANTS=x86_avx2", "-DHALNORM_GPU=OFF", "-DHALNORM_STATE=OFF")
+            self.assertEqual(not small, "halnorm_normalize_streaming_nchw_f32__x86_avx2" in (folder / "build.ninja").read_text())
+
 
 if __name__ == "__main__":
     unittest.main()
