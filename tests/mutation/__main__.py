@@ -3,12 +3,12 @@
 import argparse
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import time
 
 import faults
+from ctest import first_failed
 from patch import NotApplicable, patched
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -84,10 +84,10 @@ def failing_test(*select):
                env={**os.environ, "GTEST_FAIL_FAST": "1"})
     if done.returncode == 0:
         return None
-    failed = re.search(r"Test +#\d+: (\S+) \.*\s*\*\*\*(?!Skipped)", done.stdout)
+    failed = first_failed(done.stdout)
     if failed is None:
         raise Failed(f"ctest failed without a failing test\n{done.stdout[-2000:].rstrip()}")
-    return failed[1]
+    return failed
 
 
 def caught_by(fault, thorough):

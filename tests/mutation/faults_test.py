@@ -6,6 +6,7 @@ import subprocess
 import unittest
 
 import faults
+from ctest import first_failed
 from patch import NotApplicable, patched
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -32,6 +33,13 @@ class Faults(unittest.TestCase):
                               text=True)
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertRegex(done.stderr, r"^run: mutate: NAME: was 'nonsense', should be one of .+\n$")
+
+    def test_a_test_that_a_signal_ended_has_failed(self):
+        lines = ["1/4 Test #1: edges.generic ....   Passed    0.2 sec", "2/4 Test #8: edges.cuda ....***Skipped   0.0 sec",
+                 "3/4 Test #3: backward.generic ....Bus error***Exception:   1.5 sec", "4/4 Test #4: errors ....***Failed    0.1 sec"]
+        self.assertIsNone(first_failed("\n".join(lines[:2])))
+        self.assertEqual(first_failed("\n".join(lines)), "backward.generic")
+        self.assertEqual(first_failed("\n".join(lines[:2] + lines[3:])), "errors")
 
 
 if __name__ == "__main__":
