@@ -34,6 +34,8 @@ void shift_by_row(Shift &g, int V) {
     // Channels are far apart in memory: gathers of vectors of them took 28 KB of code and were
     // slower than plain loads. Elements are side by side: 46 instructions a channel, 70 one by one;
     // at 2048x7x7 5.9 ns and 7.5 (Zen 3, AVX2, float32, 2026-11-27).
+    // Medians of a vector of channels, of means that wait on the stack, gained nothing: 42
+    // instructions for 43 (AVX-512, 2026-11-29).
     const Expr whole = g.row >= Shift::neighbours;
     g.shift.specialize(whole);
     int lanes = Shift::neighbours;
