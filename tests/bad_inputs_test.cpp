@@ -162,6 +162,7 @@ const BadInput bad_inputs[] = {
     {"y in the workspace", "it", false, HALNORM_ERROR_OVERLAP, "workspace", [](Arguments &a) { a.y_value.data = a.workspace; }},
     {"x in the workspace", "its", false, HALNORM_ERROR_OVERLAP, "workspace", [](Arguments &a) { a.x_value.data = a.workspace; }},
     {"gamma in the workspace", "it", false, HALNORM_ERROR_OVERLAP, "workspace", [](Arguments &a) { a.gamma = a.workspace; }},
+    {"x in a workspace beyond all addresses", "its", false, HALNORM_ERROR_OVERLAP, "workspace", [](Arguments &a) { a.workspace = a.x_value.data; a.bytes = SIZE_MAX; }},
 
     {"x misaligned", "its", false, HALNORM_ERROR_ALIGNMENT, "x", [](Arguments &a) { a.x_value.data = moved(a.x_value.data, 2); a.x_value.shape[0] = a.y_value.shape[0] = 2; }},
     {"y misaligned", "it", false, HALNORM_ERROR_ALIGNMENT, "y", [](Arguments &a) { a.y_value.data = moved(a.y_value.data, 1); a.x_value.shape[0] = a.y_value.shape[0] = 2; }},

@@ -39,6 +39,8 @@ FAULTS = [
     # --- runtime: what a caller may hand over ---
     Fault("overlap_from_below_is_allowed", "runtime/tensor.cpp",
           "return a.begin < b.end && b.begin < a.end;", "return a.begin <= b.begin && b.begin < a.end;", ERRORS),
+    Fault("ranges_end_where_numbers_wrap", "runtime/tensor.cpp",
+          "end < begin ? UINTPTR_MAX : end", "end", ERRORS),
     Fault("overlap_in_place_ends_the_search", "runtime/tensor.cpp",
           "same_strides(*pair->from, *pair->to))\n            continue;",
           "same_strides(*pair->from, *pair->to))\n            return HALNORM_OK;", ERRORS),
