@@ -41,19 +41,10 @@ inline int then_activate(const Plan &plan, const ForwardTensors &tensors, const 
     const int64_t s = plan.apply.s.extent;
     const int64_t channels = clamp(activated_elements / s, 1, slice.channels);
     const int64_t rows = clamp(activated_elements / (s * channels), 1, slice.rows);
-    Slice part;
-    for (part.n = slice.n; part.n < slice.n + slice.rows; part.n += rows) {
-        part.rows = clamp(slice.n + slice.rows - part.n, 0, rows);
-        for (part.c = slice.c; part.c < slice.c + slice.channels; part.c += channels) {
-            part.channels = clamp(slice.c + slice.channels - part.c, 0, channels);
-            int code = normalize(plan, tensors, part, coefficients, none);
-            if (code == 0)
-                code = run_activate(plan, tensors.y, part);
-            if (code != 0)
-                return code;
-        }
-    }
-    return 0;
+    return for_each_part(slice, s, s, channels, rows, [&](const Slice &part, int64_t) {
+        const int code = normalize(plan, tensors, part, coefficients, none);
+        return code != 0 ? code : run_activate(plan, tensors.y, part);
+    });
 }
 
 }  // namespace halnorm

@@ -43,6 +43,25 @@ struct Slice {
     int64_t s = 0;
 };
 
+// Calls body(part, extent of s) for a slice's parts of so many of s, channels and rows each, in
+// the order of NCHW, until one fails. `row` is the whole of s.
+template<typename Body>
+int for_each_part(const Slice &slice, int64_t row, int64_t s, int64_t channels, int64_t rows,
+                  Body body) {
+    Slice part;
+    for (part.n = slice.n; part.n < slice.n + slice.rows; part.n += rows) {
+        part.rows = clamp(slice.n + slice.rows - part.n, 0, rows);
+        for (part.c = slice.c; part.c < slice.c + slice.channels; part.c += channels) {
+            part.channels = clamp(slice.c + slice.channels - part.c, 0, channels);
+            for (part.s = 0; part.s < row; part.s += s) {
+                if (const int code = body(part, clamp(row - part.s, 0, s)))
+                    return code;
+            }
+        }
+    }
+    return 0;
+}
+
 // How the result of a call is stored: see streaming.h.
 enum class Stores { ordinary, by_row, flat, staged };
 

@@ -86,27 +86,15 @@ __attribute__((noinline)) int run_apart(const BackwardCall &call, const Slice &s
     region.c.extent = channels;
     region.n.extent = rows;
     const int index = add_dense_tensor(&region);
-    Slice piece;
-    for (piece.n = slice.n; piece.n < slice.n + slice.rows; piece.n += rows) {
-        piece.rows = clamp(slice.n + slice.rows - piece.n, 0, rows);
-        for (piece.c = slice.c; piece.c < slice.c + slice.channels; piece.c += channels) {
-            piece.channels = clamp(slice.c + slice.channels - piece.c, 0, channels);
-            for (piece.s = 0; piece.s < row; piece.s += s) {
-                region.s.extent = clamp(row - piece.s, 0, s);
-                const int64_t before = piece.s * region.s.stride[index] +
-                                       piece.c * region.c.stride[index] +
-                                       piece.n * region.n.stride[index];
-                const void *const data = whole_of(memory, before * element);
-                TensorView v(call.plan, region, index, data, piece);
-                int code = normalize(call, region, piece, v);
-                if (code == 0)
-                    code = follow(call, region, piece, {data, index});
-                if (code != 0)
-                    return code;
-            }
-        }
-    }
-    return 0;
+    return for_each_part(slice, row, s, channels, rows, [&](const Slice &piece, int64_t extent) {
+        region.s.extent = extent;
+        const int64_t before = piece.s * region.s.stride[index] + piece.c * region.c.stride[index] +
+                               piece.n * region.n.stride[index];
+        const void *const data = whole_of(memory, before * element);
+        TensorView v(call.plan, region, index, data, piece);
+        const int code = normalize(call, region, piece, v);
+        return code != 0 ? code : follow(call, region, piece, {data, index});
+    });
 }
 
 }  // namespace

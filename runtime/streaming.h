@@ -138,33 +138,28 @@ __attribute__((noinline)) int for_each_staged_piece(const Plan &plan, const Slic
     region.c.stride[index] = s;
     region.n.stride[index] = 0;
     alignas(64) char stage[stage_bytes];
-    Slice piece;
-    piece.rows = 1;
-    const auto offset = [&](int64_t of_c, int64_t of_n) {
-        return piece.s + piece.c * of_c + piece.n * of_n;
-    };
-    for (piece.n = slice.n; piece.n < slice.n + slice.rows; piece.n++) {
-        for (piece.c = slice.c; piece.c < slice.c + slice.channels; piece.c += channels) {
-            piece.channels = clamp(slice.c + slice.channels - piece.c, 0, channels);
-            for (piece.s = 0; piece.s < s; piece.s += region.s.extent) {
-                region.s.extent = clamp(s - piece.s, 0, most);
-                const int64_t before = piece.s + piece.c * s;
-                if (const int code =
-                        body(region, piece, coefficients, whole_of(stage, before * element), false))
-                    return code;
-                Ahead ahead = {{}, plan.ahead > 0 ? reads : 0};
-                for (int k = 0; k < ahead.count; k++) {
-                    const int i = read[k].index;
-                    const int64_t next =
-                        offset(region.c.stride[i], region.n.stride[i]) + plan.ahead;
-                    ahead.address[k] = reinterpret_cast<uintptr_t>(read[k].data) +
-                                       static_cast<uintptr_t>(next * element);
-                }
-                copy_past_cache(static_cast<char *>(result) + offset(stride_c, stride_n) * element,
-                                stage, region.s.extent * piece.channels * element, ahead);
-            }
+    const auto run = [&](const Slice &piece, int64_t extent) {
+        region.s.extent = extent;
+        const int64_t before = piece.s + piece.c * s;
+        if (const int code =
+                body(region, piece, coefficients, whole_of(stage, before * element), false))
+            return code;
+        const auto offset = [&](int64_t of_c, int64_t of_n) {
+            return piece.s + piece.c * of_c + piece.n * of_n;
+        };
+        Ahead ahead = {{}, plan.ahead > 0 ? reads : 0};
+        for (int k = 0; k < ahead.count; k++) {
+            const int i = read[k].index;
+            const int64_t next = offset(region.c.stride[i], region.n.stride[i]) + plan.ahead;
+            ahead.address[k] =
+                reinterpret_cast<uintptr_t>(read[k].data) + static_cast<uintptr_t>(next * element);
         }
-    }
+        copy_past_cache(static_cast<char *>(result) + offset(stride_c, stride_n) * element, stage,
+                        extent * piece.channels * element, ahead);
+        return 0;
+    };
+    if (const int code = for_each_part(slice, s, most, channels, 1, run))
+        return code;
     fence_copies();
     return 0;
 }

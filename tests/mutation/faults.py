@@ -62,7 +62,7 @@ FAULTS = [
     Fault("rows_joined_as_the_first_tensor_allows", "runtime/whole_rows.h",
           "axis.stride[tensor.index] != s", "axis.stride[tensors[0].index] != s", r"^properties\.generic"),
     Fault("parts_of_a_row_as_if_at_its_start", "runtime/stage_activation_gradient.cpp",
-          "const int64_t before = piece.s * region.s.stride[index] +\n                                       piece.c",
+          "const int64_t before = piece.s * region.s.stride[index] + piece.c",
           "const int64_t before = piece.c", r"^backward\.generic"),
     Fault("last_group_of_channels_too_wide", "runtime/plan_reduction.cpp",
           "return {c, clamp(channels() - c, 0, group), 0, reduce.n.extent};",
