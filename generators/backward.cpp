@@ -123,8 +123,7 @@ private:
     Pointwise g;
 };
 
-// The same from v, where normalize has left it, of activations that are apart. Rows are along s,
-// whatever the layout.
+// The same from v, where normalize has left it, of activations that are apart.
 template<typename T>
 class ActivateBackwardGenerator : public Halide::Generator<ActivateBackwardGenerator<T>> {
 public:
@@ -144,11 +143,7 @@ public:
         std::vector<ActivationForm> not_used = {ActivationForm::leaky_relu};
         if (!activations.set().clamps() && !activations.set().needs(ActivationForm::leaky_relu))
             not_used.push_back(ActivationForm::clamp);
-        g.forms = activation_forms(form, activations.set(), not_used);
-        for (Form &f : g.forms)
-            f.coefficients = 0;
-        g.whole_rows = true;
-        describe<T>(g, Layout::nchw, false, g_out, {&v, &dy});
+        describe_apart<T>(g, activation_forms(form, activations.set(), not_used), g_out, {&v, &dy});
         all_from_zero(v, dy, g.y);
     }
 

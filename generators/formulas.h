@@ -171,4 +171,15 @@ void describe(Pointwise &g, Layout layout, bool streaming, Output<Buffer<T>> &y,
     g.row = y.dim(0).extent();
 }
 
+// The same of a stage that has activations apart: rows are along s, whatever the layout.
+template<typename T>
+void describe_apart(Pointwise &g, std::vector<Form> forms, Output<Buffer<T>> &y,
+                    std::initializer_list<Input<Buffer<T>> *> tensors) {
+    g.forms = std::move(forms);
+    for (Form &form : g.forms)
+        form.coefficients = 0;
+    g.whole_rows = true;
+    describe<T>(g, Layout::nchw, false, y, tensors);
+}
+
 }  // namespace halnorm

@@ -286,7 +286,7 @@ private:
 };
 
 // act alone, where a variant has some apart from normalize (schedules/CMakeLists.txt): over what
-// those have left in y, which is v here. Rows are along s, whatever the layout.
+// those have left in y, which is v here.
 template<typename T>
 class ActivateGenerator : public Halide::Generator<ActivateGenerator<T>> {
 public:
@@ -303,11 +303,7 @@ public:
         std::vector<ActivationForm> not_used;
         if (!activations.set().clamps())
             not_used.push_back(ActivationForm::clamp);
-        g.forms = activation_forms(form, activations.set(), not_used);
-        for (Form &f : g.forms)
-            f.coefficients = 0;
-        g.whole_rows = true;
-        describe<T>(g, Layout::nchw, false, y, {&v});
+        describe_apart<T>(g, activation_forms(form, activations.set(), not_used), y, {&v});
         all_from_zero(v, g.y);
     }
 
