@@ -24,8 +24,8 @@ bool is_empty(const halnorm_tensor &t) {
     return false;
 }
 
-// rank, dtype, device, extents, sizes; and whether it is empty.
-halnorm_status check_alone(const Operand &a, bool *empty) {
+// rank, dtype, device, extents, sizes.
+halnorm_status check_alone(const Operand &a) {
     const halnorm_tensor &t = *a.tensor;
     if (t.dtype != HALNORM_FLOAT32 && t.dtype != HALNORM_FLOAT64) {
         return Failure(HALNORM_ERROR_DTYPE)
@@ -54,8 +54,8 @@ halnorm_status check_alone(const Operand &a, bool *empty) {
         }
     }
     int64_t total = 1;
-    *empty = is_empty(t);
-    for (int i = 0; i < t.rank && !*empty; i++) {
+    const bool empty = is_empty(t);
+    for (int i = 0; i < t.rank && !empty; i++) {
         if (t.shape[i] > max_int32 ||
             (total > max_int32 / 4 && total > INT64_MAX / 8 / t.shape[i])) {
             return Failure(HALNORM_ERROR_TOO_LARGE)
@@ -202,10 +202,10 @@ halnorm_status fold(const halnorm_config &config, const Operand *operands, int c
                    << operand.name << ": was NULL, should point to a halnorm_tensor";
         }
         if (k == 0) {
-            HALNORM_TRY(check_alone(operand, &empty));
+            HALNORM_TRY(check_alone(operand));
+            empty = is_empty(*operand.tensor);
         } else if (!alike(*operands[0].tensor, *operand.tensor)) {
-            bool other_empty;
-            HALNORM_TRY(check_alone(operand, &other_empty));
+            HALNORM_TRY(check_alone(operand));
             HALNORM_TRY(check_pair(operands[0], operand));
         }
         if (with_data && !empty && operand.tensor->data == nullptr) {
