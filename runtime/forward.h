@@ -47,8 +47,12 @@ struct BatchCall {
         return run_batch_coefficients(plan, c, channels, count, batch, coefficients);
     }
 };
-// Everything by the coefficients that there are.
-int normalize_all(BatchCall &call);
+// Everything by the coefficients that there are, in parallel: 0, or the code of a failure.
+int normalize_all(const Plan &plan, const ForwardTensors &tensors, Normalize normalize,
+                  const Coefficients &coefficients);
+inline int normalize_all(const BatchCall &call) {
+    return normalize_all(call.plan, call.tensors, call.normalize, call.coefficients);
+}
 
 // Statistics from x, coefficients, normalization.
 int reduce_and_normalize(BatchCall &call);
@@ -59,6 +63,21 @@ halnorm_status forward_batch(const ForwardArguments &arguments, Normalize normal
 halnorm_status query_forward_batch(const halnorm_config *config, const halnorm_tensor *x,
                                    bool given_statistics, size_t *bytes);
 
+// What an inference makes of the per-channel arguments.
+struct InferencePieces {
+    Coefficients coefficients;
+    void *gamma, *beta;  // filled where the caller gives none
+};
+inline InferencePieces take_inference_pieces(const Plan &plan, Workspace &workspace) {
+    const size_t bytes = static_cast<size_t>(plan.channels()) * plan.element();
+    return {take_coefficients(plan, workspace), workspace.take(bytes), workspace.take(bytes)};
+}
+
+halnorm_status check_moving_statistics(const ForwardArguments &arguments);
 halnorm_status forward_inference(const ForwardArguments &arguments, Normalize normalize);
+
+// All of it that needs no elements, kept in arguments.workspace.
+halnorm_status prepare_inference(const ForwardArguments &arguments, Normalize normalize,
+                                 const halnorm_prepared **prepared);
 
 }  // namespace halnorm

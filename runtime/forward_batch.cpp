@@ -30,12 +30,6 @@ Pieces take_pieces(const Plan &plan, bool given_statistics, Workspace &workspace
     return p;
 }
 
-void normalize_task(void *argument, int64_t index) {
-    BatchCall &call = *static_cast<BatchCall *>(argument);
-    call.code.note(
-        call.normalize(call.plan, call.tensors, call.plan.apply_slice(index), call.coefficients));
-}
-
 halnorm_status check_pair(const char *name_a, const void *a, const char *name_b, const void *b) {
     if ((a == nullptr) == (b == nullptr))
         return HALNORM_OK;
@@ -58,13 +52,6 @@ halnorm_status check_given_statistics(const ForwardArguments &a, const Plan &pla
 }
 
 }  // namespace
-
-int normalize_all(BatchCall &call) {
-    const Plan &plan = call.plan;
-    if (!plan.empty())
-        parallel_for(*plan.config, plan.elements(), plan.apply_tasks(), normalize_task, &call);
-    return call.code.get();
-}
 
 halnorm_status query_forward_batch(const halnorm_config *config, const halnorm_tensor *x,
                                    bool given_statistics, size_t *bytes) {

@@ -3,46 +3,20 @@
 #include "status.h"
 
 namespace halnorm {
-namespace {
 
-struct Pieces {
-    Coefficients coefficients;
-    void *gamma, *beta;  // filled where the caller gives none
-};
-
-Pieces take_pieces(const Plan &plan, Workspace &workspace) {
-    const size_t bytes = static_cast<size_t>(plan.channels()) * plan.element();
-    Pieces p;
-    p.coefficients = take_coefficients(plan, workspace);
-    p.gamma = workspace.take(bytes);
-    p.beta = workspace.take(bytes);
-    return p;
-}
-
-struct Call {
-    const Plan &plan;
-    ForwardTensors tensors;
-    Normalize normalize;
-    const Coefficients &coefficients;
-    TaskCode code{};
-};
-
-void normalize_task(void *argument, int64_t index) {
-    Call &call = *static_cast<Call *>(argument);
-    call.code.note(
-        call.normalize(call.plan, call.tensors, call.plan.apply_slice(index), call.coefficients));
-}
-
-}  // namespace
-
-halnorm_status forward_inference(const ForwardArguments &a, Normalize normalize) {
-    Plan plan;
-    HALNORM_TRY(make_plan(a.config, a.operands(nullptr), true, &plan));
+halnorm_status check_moving_statistics(const ForwardArguments &a) {
     if (a.moving_mean == nullptr || a.moving_variance == nullptr) {
         return Failure(HALNORM_ERROR_NULL)
                << (a.moving_mean == nullptr ? "moving_mean" : "moving_variance")
                << ": was NULL, should point to num_channels values";
     }
+    return HALNORM_OK;
+}
+
+halnorm_status forward_inference(const ForwardArguments &a, Normalize normalize) {
+    Plan plan;
+    HALNORM_TRY(make_plan(a.config, a.operands(nullptr), true, &plan));
+    HALNORM_TRY(check_moving_statistics(a));
     const size_t element = plan.element(), array = static_cast<size_t>(plan.channels()) * element;
     enum { at_x, at_z, at_gamma, at_beta, at_mean, at_variance, at_y, at_workspace, count };
     Range ranges[count];  // one by one: a list of initializers is zeroed as a whole first
@@ -60,7 +34,7 @@ halnorm_status forward_inference(const ForwardArguments &a, Normalize normalize)
     if (plan.empty())
         return kernel_status(plan, 0);
     Workspace lent(a.workspace, a.workspace_bytes);
-    Pieces p = take_pieces(plan, lent);
+    InferencePieces p = take_inference_pieces(plan, lent);
     HALNORM_TRY(lent.check());
 
     DeviceCall device(plan);
@@ -68,16 +42,13 @@ halnorm_status forward_inference(const ForwardArguments &a, Normalize normalize)
     const auto at = [&](int i) { return const_cast<void *>(ranges[i].data); };
     if (device.has_copies()) {
         Workspace copy(at(at_workspace), a.workspace_bytes);
-        p = take_pieces(plan, copy);
+        p = take_inference_pieces(plan, copy);
     }
     const int code = run_moving_coefficients(plan, given_or_filled(plan, at(at_gamma), p.gamma, 1),
                                              given_or_filled(plan, at(at_beta), p.beta, 0),
                                              at(at_mean), at(at_variance), p.coefficients);
-    if (code != 0)
-        return device.end(code);
-    Call call{plan, {at(at_x), at(at_y), at(at_z)}, normalize, p.coefficients};
-    parallel_for(*a.config, plan.elements(), plan.apply_tasks(), normalize_task, &call);
-    return device.end(call.code.get());
+    const ForwardTensors tensors = {at(at_x), at(at_y), at(at_z)};
+    return device.end(code != 0 ? code : normalize_all(plan, tensors, normalize, p.coefficients));
 }
 
 }  // namespace halnorm
@@ -88,7 +59,7 @@ extern "C" {
 
 halnorm_status halnorm_forward_inference_workspace(const halnorm_config *config,
                                                    const halnorm_tensor *x, size_t *bytes) {
-    return query_workspace(config, x, nullptr, bytes, take_pieces);
+    return query_workspace(config, x, nullptr, bytes, take_inference_pieces);
 }
 
 halnorm_status halnorm_forward_inference(const halnorm_config *config, const halnorm_tensor *x,

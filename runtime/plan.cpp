@@ -233,6 +233,16 @@ Slice Plan::apply_all(int64_t c, int64_t some_channels) const {
     return {c, some_channels, 0, apply.n.extent};
 }
 
+void place_result(const Operands &operands, Plan *plan) {
+    const bool cpu = plan->on_cpu();
+    plan->stores = Stores::ordinary;
+    plan->flat_channels = 0;
+    plan->ahead = 0;
+    if (built::streaming && cpu && !plan->empty())
+        choose_stores(operands, plan);
+    cpu ? cut_apply(plan) : apply_at_once(plan);
+}
+
 halnorm_status make_plan(const halnorm_config *config, const Operands &operands, bool with_data,
                          Plan *plan) {
     HALNORM_TRY(check_config(config));
@@ -257,11 +267,7 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
         for (int i = 0; i < (same ? 1 : 2); i++)
             cpu ? reshape_for_cpu(regions[i], reduces) : cut_single_rows(regions[i]);
     }
-    plan->stores = Stores::ordinary;
-    plan->flat_channels = 0;
-    plan->ahead = 0;
-    if (built::streaming && cpu && !plan->empty())
-        choose_stores(operands, plan);
+    place_result(operands, plan);
     if (reduces && same)
         plan->reduce = plan->apply;
     if (plan->empty()) {
@@ -270,24 +276,24 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
     } else if (reduces) {
         operands.cut(plan);
     }
-    cpu ? cut_apply(plan) : apply_at_once(plan);
     return HALNORM_OK;
 }
 
-halnorm_status Workspace::check() const {
+halnorm_status Workspace::check(const char *name) const {
     if (used_ == 0)
         return HALNORM_OK;
     if (memory_ == nullptr) {
         return Failure(HALNORM_ERROR_WORKSPACE)
-               << "workspace: was NULL, should be " << static_cast<int64_t>(used_) << " bytes";
+               << name << ": was NULL, should be " << static_cast<int64_t>(used_) << " bytes";
     }
     if (reinterpret_cast<uintptr_t>(memory_) % HALNORM_WORKSPACE_ALIGNMENT != 0) {
-        return Failure(HALNORM_ERROR_WORKSPACE) << "workspace: was not a multiple of "
-                                                << int64_t{HALNORM_WORKSPACE_ALIGNMENT} << " bytes";
+        return Failure(HALNORM_ERROR_WORKSPACE)
+               << name << ": was not a multiple of " << int64_t{HALNORM_WORKSPACE_ALIGNMENT}
+               << " bytes";
     }
     if (bytes_ < used_) {
         return Failure(HALNORM_ERROR_WORKSPACE)
-               << "workspace_bytes: was " << static_cast<int64_t>(bytes_) << ", should be "
+               << name << "_bytes: was " << static_cast<int64_t>(bytes_) << ", should be "
                << static_cast<int64_t>(used_) << " or more";
     }
     return HALNORM_OK;

@@ -136,6 +136,10 @@ inline Operands of_x_alone(const halnorm_tensor *x, CutReduction cut) {
 halnorm_status make_plan(const halnorm_config *config, const Operands &operands, bool with_data,
                          Plan *plan);
 
+// The part of it that depends on where the tensors lie: how the result is stored, and how
+// normalization is cut for that.
+void place_result(const Operands &operands, Plan *plan);
+
 // The status of a call: `code` is the first failure among its kernels, or 0.
 halnorm_status kernel_status(const Plan &plan, int code);
 
@@ -152,8 +156,8 @@ public:
         return static_cast<T *>(static_cast<void *>(piece));
     }
     size_t used() const { return used_; }
-    // After all pieces have been taken: was there enough, and aligned?
-    halnorm_status check() const;
+    // After all pieces have been taken: was there enough, and aligned? `name`: of the argument.
+    halnorm_status check(const char *name = "workspace") const;
 
 private:
     char *memory_;

@@ -28,6 +28,10 @@ constexpr int32_t gcd(int32_t a, int32_t b) {
     return b == 0 ? a : gcd(b, a % b);
 }
 
+int64_t bytes_of(const Plan &plan, int tensors) {
+    return plan.elements() * static_cast<int64_t>(plan.element()) * tensors;
+}
+
 // by_row, flat or staged, if the result can be stored so: it is no tensor that the call reads,
 // since in place they lost 5 to 12 % (see streaming_from).
 Stores possible_stores(const Plan &plan, const Operands &operands, int64_t *flat_channels) {
@@ -153,19 +157,21 @@ int64_t streaming_from(const LastLevelCache &cache, Stores stores, KindOfCall ca
     return cache.bytes / 20 * twentieths;
 }
 
+bool may_stream(const Plan &plan, int tensors) {
+    const halnorm_stores wanted = plan.config->stores;
+    return wanted != HALNORM_STORES_ORDINARY && variants[plan.variant].streaming &&
+           (wanted == HALNORM_STORES_STREAMING || bytes_of(plan, tensors) >= smallest_cache);
+}
+
 void choose_stores(const Operands &operands, Plan *plan) {
-    const halnorm_stores wanted = plan->config->stores;
-    if (wanted == HALNORM_STORES_ORDINARY || !variants[plan->variant].streaming)
-        return;
-    const int64_t bytes = plan->elements() * static_cast<int64_t>(plan->element()) * operands.count;
-    if (wanted == HALNORM_STORES_AUTOMATIC && bytes < smallest_cache)
+    if (!may_stream(*plan, operands.count))
         return;
     const Stores possible = possible_stores(*plan, operands, &plan->flat_channels);
     if (possible == Stores::ordinary)
         return;
     const KindOfCall call = {operands.cut != nullptr, likely_threads(*plan->config) == 1};
-    if (wanted == HALNORM_STORES_STREAMING ||
-        bytes > streaming_from(last_level_cache(), possible, call))
+    if (plan->config->stores == HALNORM_STORES_STREAMING ||
+        bytes_of(*plan, operands.count) > streaming_from(last_level_cache(), possible, call))
         plan->stores = possible;
     // Copies wait for memory to be written, and what is read next could be read meanwhile, but for
     // calls that have just read it (cut_reduction): inference of 32x2048x7x7 1646 us, prefetched

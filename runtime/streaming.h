@@ -31,6 +31,10 @@
 
 namespace halnorm {
 
+// Whether results of such a call, over so many tensors, may be stored past the cache: where the
+// tensors lie decides then.
+bool may_stream(const Plan &plan, int tensors);
+
 // plan->stores, for a processor's plan whose tensors have been folded, until when it is ordinary.
 void choose_stores(const Operands &operands, Plan *plan);
 

@@ -4,6 +4,7 @@
 
 #include "compare.h"
 #include "random.h"
+#include "variants.h"
 
 namespace test {
 namespace {
@@ -264,6 +265,33 @@ halnorm_status Call::run() {
     return HALNORM_ERROR_UNSUPPORTED;
 }
 
+halnorm_status Call::prepare() {
+    const halnorm_config c = config();
+    halnorm_tensor in = x.view(), out = y().view(), addend = z ? z->view() : in;
+    in.data = out.data = addend.data = nullptr;
+    size_t bytes = 0;
+    const halnorm_status status = halnorm_prepare_inference_memory(&c, &in, &bytes);
+    if (status != HALNORM_OK)
+        return status;
+    prepared_memory_ =
+        std::make_unique<Memory>(bytes, HALNORM_WORKSPACE_ALIGNMENT,
+                                 Placement{settings.placement.guard, 0}, output_fill);
+    prepared_memory_->make_undefined();
+    const void *const g = settings.gamma ? gamma.data() : nullptr,
+                      *const b = settings.beta ? beta.data() : nullptr;
+    void *const memory = prepared_memory_->data();
+    return settings.add ?
+               halnorm_prepare_inference_add(&c, &in, &addend, g, b, moving_mean.data(),
+                                             moving_variance.data(), &out, memory, bytes,
+                                             &prepared) :
+               halnorm_prepare_inference(&c, &in, g, b, moving_mean.data(), moving_variance.data(),
+                                         &out, memory, bytes, &prepared);
+}
+
+halnorm_status Call::run_prepared() {
+    return halnorm_run_prepared(prepared, x.data(), z ? z->data() : nullptr, y().data());
+}
+
 void Call::expect_reference() {
     SCOPED_TRACE(settings.describe());
     remember();
@@ -277,6 +305,32 @@ void Call::expect_reference() {
     } else {
         expect_forward();
     }
+    expect_untouched();
+    if (settings.pipeline == Pipeline::inference)
+        expect_prepared();
+}
+
+void Call::expect_prepared() {
+    const std::vector<unsigned char> bits = y().bits();
+    const halnorm_status status = prepare();
+    if (runs_on_a_device(settings.variant)) {
+        EXPECT_EQ(status, HALNORM_ERROR_UNSUPPORTED);
+        return;
+    }
+    ASSERT_EQ(status, HALNORM_OK) << halnorm_last_error();
+    const std::vector<unsigned char> before = prepared_memory_->bytes_within();
+    y().set(std::vector<double>(y().size(), 123));
+    if (settings.in_place)
+        x.set_bits(x_before_);
+    if (settings.over_z)
+        z->set_bits(z_before_);
+    ASSERT_EQ(run_prepared(), HALNORM_OK) << halnorm_last_error();
+    EXPECT_TRUE(y().bits() == bits) << "other bits from a prepared inference";
+    if (!settings.variant.empty()) {
+        EXPECT_EQ(halnorm_last_variant(), settings.variant);
+    }
+    EXPECT_TRUE(prepared_memory_->bytes_within() == before) << "the prepared was written";
+    EXPECT_TRUE(prepared_memory_->surroundings_intact()) << "written beside the prepared";
     expect_untouched();
 }
 

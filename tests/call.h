@@ -107,8 +107,14 @@ public:
     // Asks for the size of the workspace, lends it, calls.
     halnorm_status run();
 
+    // Inference in its two steps. The first looks at no element of x, y and z.
+    halnorm_status prepare();
+    halnorm_status run_prepared();
+    const halnorm_prepared *prepared = nullptr;  // of the last prepare()
+
     // Runs, and compares everything with the reference: status, the variant that ran, y, moving and
-    // saved statistics, and that nothing else was written.
+    // saved statistics, and that nothing else was written. Inference runs once more in two steps,
+    // for the same bits.
     void expect_reference();
 
     std::vector<unsigned char> bits();  // of all results
@@ -124,8 +130,9 @@ private:
     void expect_forward();
     void expect_statistics();
     void expect_untouched();
+    void expect_prepared();
 
-    std::unique_ptr<Memory> workspace_;
+    std::unique_ptr<Memory> workspace_, prepared_memory_;
     reference::Array input_;
     std::unique_ptr<reference::Parameters> parameters_;
     std::vector<double> z_;

@@ -60,6 +60,12 @@ void make_undefined(void *data, size_t bytes) {
 #endif
 }
 
+std::vector<unsigned char> Memory::bytes_within() const {
+    std::vector<unsigned char> all(data_, data_ + bytes_);
+    allow(all.data(), all.data() + all.size());
+    return all;
+}
+
 Memory::Memory(size_t bytes, size_t alignment, Placement placement, unsigned char fill)
     : bytes_(bytes), fill_(fill) {
     const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));

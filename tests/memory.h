@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <vector>
 
 namespace test {
 
@@ -36,6 +37,10 @@ public:
     unsigned char *data() const { return data_; }
     size_t bytes() const { return bytes_; }
     unsigned char fill() const { return fill_; }
+
+    // All bytes, to compare: of a structure's holes too, of which valgrind knows that nothing was
+    // written there.
+    std::vector<unsigned char> bytes_within() const;
 
     // Whether what lies between the buffer and the pages that fault still is what it was.
     bool surroundings_intact() const;

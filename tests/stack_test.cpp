@@ -76,6 +76,13 @@ TEST_P(Stack, of_a_call_is_small) {
                         halnorm_status status = HALNORM_ERROR_KERNEL;
                         here = std::max(here, stack_bytes([&] { status = call.run(); }));
                         ASSERT_EQ(status, HALNORM_OK) << halnorm_last_error();
+                        if (pipeline != Pipeline::inference)
+                            continue;
+                        here = std::max(here, stack_bytes([&] {
+                                            call.prepare();
+                                            status = call.run_prepared();
+                                        }));
+                        ASSERT_EQ(status, HALNORM_OK) << halnorm_last_error();
                     }
                     BackwardCase b;
                     static_cast<Setting &>(b) = k;

@@ -165,6 +165,14 @@ std::vector<double> Tensor::values() const {
     return all;
 }
 
+void Tensor::set_bits(const std::vector<unsigned char> &all) {
+    const size_t width = size_of(dtype_);
+    for (size_t i = 0; i < size(); i++) {
+        memcpy(memory_.data() + static_cast<size_t>(offsets_[i]) * width, all.data() + i * width,
+               width);
+    }
+}
+
 std::vector<unsigned char> Tensor::bits() const {
     const size_t width = size_of(dtype_);
     std::vector<unsigned char> all(size() * width);

@@ -60,6 +60,7 @@ public:
     std::vector<double> values() const;
     // The elements' bytes in row-major order, to compare bit for bit.
     std::vector<unsigned char> bits() const;
+    void set_bits(const std::vector<unsigned char> &all);
 
     // Whether everything in its memory that is no element still is what it was.
     bool gaps_intact() const;

@@ -18,6 +18,11 @@ int main(void) {
     failed |= halnorm_forward_inference_workspace(&config, &t, &bytes);
     failed |= halnorm_forward_inference(&config, &t, NULL, NULL, mean, variance, &t, workspace,
                                         sizeof workspace);
+    const halnorm_prepared *prepared = NULL;
+    failed |= halnorm_prepare_inference_memory(&config, &t, &bytes);
+    failed |= halnorm_prepare_inference(&config, &t, NULL, NULL, mean, variance, &t, workspace,
+                                        sizeof workspace, &prepared);
+    failed |= halnorm_run_prepared(prepared, x, NULL, x);
     failed |= halnorm_forward_training_workspace(&config, &t, &bytes);
     failed |= halnorm_forward_training(&config, &t, NULL, NULL, mean, variance, &t, saved_mean,
                                        saved_inv_std, workspace, sizeof workspace);
@@ -25,6 +30,9 @@ int main(void) {
     const halnorm_tensor other = halnorm_dense_tensor(z, HALNORM_FLOAT64, 3, shape);
     failed |= halnorm_forward_inference_add(&config, &t, &other, NULL, NULL, mean, variance, &t,
                                             workspace, sizeof workspace);
+    failed |= halnorm_prepare_inference_add(&config, &t, &other, NULL, NULL, mean, variance, &t,
+                                            workspace, sizeof workspace, &prepared);
+    failed |= halnorm_run_prepared(prepared, x, z, x);
     failed |= halnorm_forward_training_add(&config, &t, &other, NULL, NULL, mean, variance, &t,
                                            saved_mean, saved_inv_std, workspace, sizeof workspace);
     halnorm_backward_args args = {0};

@@ -60,6 +60,8 @@ enum VectorPlace {
 enum class Function {
     inference,
     inference_add,
+    prepared,
+    prepared_add,
     training,
     training_add,
     statistics,
@@ -84,6 +86,17 @@ struct Arguments {
     bool no_config = false, huge = false;
 
     bool is_backward() const { return function >= Function::backward; }
+    bool is_prepared() const {
+        return function == Function::prepared || function == Function::prepared_add;
+    }
+    bool is_inference() const {
+        return function == Function::inference || function == Function::inference_add ||
+               is_prepared();
+    }
+    bool adds() const {
+        return function == Function::inference_add || function == Function::prepared_add ||
+               function == Function::training_add;
+    }
     const halnorm_config *config_or_null() const { return no_config ? nullptr : &config; }
     const halnorm_tensor *at(int i) const { return given[i] ? &tensor[i] : nullptr; }
     char *of(int i) const { return vector_given[i] && vector[i] ? vector[i]->data() : nullptr; }
@@ -291,6 +304,9 @@ halnorm_status query(const Arguments &a, size_t *bytes) {
     case Function::inference:
     case Function::inference_add:
         return halnorm_forward_inference_workspace(c, a.at(at_x), bytes);
+    case Function::prepared:
+    case Function::prepared_add:
+        return halnorm_prepare_inference_memory(c, a.at(at_x), bytes);
     case Function::training:
     case Function::training_add:
         return halnorm_forward_training_workspace(c, a.at(at_x), bytes);
@@ -307,6 +323,24 @@ halnorm_status query(const Arguments &a, size_t *bytes) {
     }
 }
 
+// Both steps.
+halnorm_status run_prepared(const Arguments &a) {
+    const halnorm_config *const c = a.config_or_null();
+    const halnorm_tensor *const x = a.at(at_x), *const z = a.at(at_z), *const y = a.at(at_y);
+    const halnorm_prepared *prepared = nullptr;
+    const bool adds = a.adds();
+    const halnorm_status status =
+        adds ? halnorm_prepare_inference_add(c, x, z, a.of(gamma_), a.of(beta_), a.of(mean_),
+                                             a.of(variance_), y, a.workspace, a.workspace_bytes,
+                                             &prepared) :
+               halnorm_prepare_inference(c, x, a.of(gamma_), a.of(beta_), a.of(mean_),
+                                         a.of(variance_), y, a.workspace, a.workspace_bytes,
+                                         &prepared);
+    if (status != HALNORM_OK)
+        return status;
+    return halnorm_run_prepared(prepared, x->data, adds ? z->data : nullptr, y->data);
+}
+
 halnorm_status run(const Arguments &a, int64_t *count) {
     const halnorm_config *const c = a.config_or_null();
     const halnorm_backward_args b = a.backward();
@@ -320,6 +354,9 @@ halnorm_status run(const Arguments &a, int64_t *count) {
     case Function::inference_add:
         return halnorm_forward_inference_add(c, x, z, a.of(gamma_), a.of(beta_), a.of(mean_),
                                              a.of(variance_), y, w, bytes);
+    case Function::prepared:
+    case Function::prepared_add:
+        return run_prepared(a);
     case Function::training:
         return halnorm_forward_training(c, x, a.of(gamma_), a.of(beta_), a.of(mean_),
                                         a.of(variance_), y, a.doubles(saved_mean_),
@@ -463,7 +500,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const halnorm_tensor &tx = a.tensor[at_x], &tz = a.tensor[at_z];
     if (asked == HALNORM_OK && readable(tx))
         x = reference::read(tx, layout);
-    const bool adds = a.function == Function::inference_add || a.function == Function::training_add;
+    const bool adds = a.adds();
     if (adds && a.given[at_z] && !x.values.empty() && readable(tz) && tz.dtype == tx.dtype &&
         tz.rank == tx.rank && std::equal(tx.shape, tx.shape + tx.rank, tz.shape))
         z = reference::read(tz, layout).values;
@@ -485,8 +522,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         EXPECT_FALSE(bad_workspace && !x.values.empty());
     expect_written_within(a);
 
-    const bool inference =
-        a.function == Function::inference || a.function == Function::inference_add;
+    const bool inference = a.is_inference();
     const bool training = a.function == Function::training || a.function == Function::training_add;
     if ((inference || training) && !x.values.empty()) {
         const halnorm_dtype dtype = a.tensor[at_x].dtype;

@@ -145,6 +145,18 @@ static void run(const halnorm_config *config, halnorm_dtype dtype, Shape k, int6
          "inference");
     expect_result(&y, "inference left elements of y as they were");
 
+    fill(&x, 1);
+    const halnorm_prepared *prepared = NULL;
+    halnorm_tensor result = in_place ? x : tensor(config->layout, dtype, k, padding);
+    w = lend(halnorm_prepare_inference_memory, config, &x, &bytes);
+    check(halnorm_prepare_inference(config, &x, gamma, beta, mean, variance, &result, w, bytes,
+                                    &prepared) == HALNORM_OK,
+          "prepare_inference");
+    done(halnorm_run_prepared(prepared, x.data, NULL, result.data), w, "a prepared inference");
+    expect_result(&result, "a prepared inference left elements of y as they were");
+    if (!in_place)
+        free(result.data);
+
     fill(&x, 2);
     int64_t count = 0;
     w = lend(halnorm_statistics_workspace, config, &x, &bytes);

@@ -45,7 +45,7 @@ typedef enum halnorm_status HALNORM_ENUM_OF_INT {
     HALNORM_ERROR_DTYPE,     /* unknown, or x and y differ */
     HALNORM_ERROR_PARAMETER, /* a field of the configuration is out of its range */
     HALNORM_ERROR_TOO_LARGE, /* an extent, stride or size beyond what a kernel can address */
-    HALNORM_ERROR_WORKSPACE, /* workspace NULL, misaligned or smaller than the call needs */
+    HALNORM_ERROR_WORKSPACE, /* workspace or memory NULL, misaligned or smaller than needed */
     HALNORM_ERROR_VARIANT_UNKNOWN,     /* no variant of that name in this build */
     HALNORM_ERROR_VARIANT_UNSUPPORTED, /* this machine cannot run that variant */
     HALNORM_ERROR_DEVICE,      /* device unavailable, or a tensor is not where the variant works */
@@ -210,6 +210,37 @@ halnorm_status halnorm_forward_inference(const halnorm_config *config, const hal
                                          const void *moving_mean, const void *moving_variance,
                                          const halnorm_tensor *y, void *workspace,
                                          size_t workspace_bytes);
+
+/* Inference by weights and statistics that stay as they are, as in an app that does not train: all
+ * that halnorm_forward_inference does before it looks at elements (checks, choice of kernels,
+ * coefficients of channels) is done once, and halnorm_run_prepared is left with the elements. The
+ * results are the same bits. For tensors on the CPU (HALNORM_ERROR_UNSUPPORTED for others).
+ *
+ * memory: at least as many bytes as ..._memory says for the same config and x, aligned to
+ * HALNORM_WORKSPACE_ALIGNMENT, shared with no other argument. *prepared points into it, and is good
+ * as long as nobody writes there; there is nothing to release. Tensors are those of
+ * halnorm_forward_inference; their data is not used and may be NULL. Everything else is read now
+ * and may go afterwards, but for executor->context. */
+typedef struct halnorm_prepared halnorm_prepared;
+halnorm_status halnorm_prepare_inference_memory(const halnorm_config *config,
+                                                const halnorm_tensor *x, size_t *bytes);
+halnorm_status halnorm_prepare_inference(const halnorm_config *config, const halnorm_tensor *x,
+                                         const void *gamma, const void *beta,
+                                         const void *moving_mean, const void *moving_variance,
+                                         const halnorm_tensor *y, void *memory, size_t memory_bytes,
+                                         const halnorm_prepared **prepared);
+/* Of halnorm_forward_inference_add. */
+halnorm_status halnorm_prepare_inference_add(const halnorm_config *config, const halnorm_tensor *x,
+                                             const halnorm_tensor *z, const void *gamma,
+                                             const void *beta, const void *moving_mean,
+                                             const void *moving_variance, const halnorm_tensor *y,
+                                             void *memory, size_t memory_bytes,
+                                             const halnorm_prepared **prepared);
+/* y from x, and z where that was prepared, else NULL: the elements of tensors like those that were
+ * prepared for, with their strides. y may be x or z itself where their strides are the same. Any
+ * number of threads may run one `prepared` at once, for y of their own. Needs no workspace. */
+halnorm_status halnorm_run_prepared(const halnorm_prepared *prepared, const void *x, const void *z,
+                                    void *y);
 
 /* y = act(gamma * (x - mean) / sqrt(var + epsilon) + beta) over the mean and variance of the batch.
  * moving_mean, moving_variance: read and updated in place, new = old * momentum + batch * (1 -

@@ -1,0 +1,176 @@
+// Inference of which all that needs no elements is done once: checks, plan and coefficients.
+#include "forward.h"
+#include "status.h"
+#include "streaming.h"
+
+using namespace halnorm;
+
+// At the begin of the caller's memory; the coefficients follow.
+struct halnorm_prepared {
+    size_t bytes;  // of the memory
+    halnorm_config config;
+    halnorm_executor executor;
+    halnorm_tensor x, z, y;  // without elements; z as x where there is none
+    size_t bytes_of_x, bytes_of_z, bytes_of_y;
+    bool add;
+    bool placed;  // how y is stored depends on where the tensors lie
+    Plan plan;
+    Normalize normalize;
+    InferencePieces pieces;
+};
+
+namespace halnorm {
+namespace {
+
+struct Pieces {
+    halnorm_prepared *prepared;
+    InferencePieces inference;
+};
+
+Pieces take_pieces(const Plan &plan, Workspace &memory) {
+    Pieces p;
+    p.prepared = memory.take<halnorm_prepared>(sizeof(halnorm_prepared));
+    p.inference = take_inference_pieces(plan, memory);
+    return p;
+}
+
+halnorm_status plan_on_cpu(const halnorm_config *config, const Operands &operands, Plan *plan) {
+    HALNORM_TRY(make_plan(config, operands, false, plan));
+    if (plan->on_cpu())
+        return HALNORM_OK;
+    return Failure(HALNORM_ERROR_UNSUPPORTED)
+           << "config.variant: was " << variants[plan->variant].name
+           << ", which a GPU runs, should be a processor's, as should the tensors be on the CPU: "
+              "inference is prepared for that alone";
+}
+
+int run_here(const halnorm_prepared &p, const Plan &plan, const ForwardTensors &tensors) {
+    return normalize_all(plan, tensors, p.normalize, p.pieces.coefficients);
+}
+
+// In a frame of its own, which small tensors need not have.
+[[gnu::noinline]] int run_placed(const halnorm_prepared &p, const ForwardTensors &tensors) {
+    halnorm_tensor x = p.x, y = p.y, z = p.z;
+    x.data = const_cast<void *>(tensors.x);
+    y.data = tensors.y;
+    z.data = const_cast<void *>(tensors.z);
+    ForwardArguments a = {};
+    a.x = &x, a.y = &y, a.z = &z, a.add = p.add;
+    Plan plan = p.plan;
+    place_result(a.operands(nullptr), &plan);
+    return run_here(p, plan, tensors);
+}
+
+}  // namespace
+
+halnorm_status prepare_inference(const ForwardArguments &a, Normalize normalize,
+                                 const halnorm_prepared **prepared) {
+    if (prepared == nullptr) {
+        return Failure(HALNORM_ERROR_NULL)
+               << "prepared: was NULL, should point to a pointer to a halnorm_prepared";
+    }
+    Plan plan;
+    HALNORM_TRY(plan_on_cpu(a.config, a.operands(nullptr), &plan));
+    HALNORM_TRY(check_moving_statistics(a));
+    const size_t element = plan.element(), array = static_cast<size_t>(plan.channels()) * element;
+    const Range ranges[] = {
+        {"gamma", a.gamma, array, element, false},
+        {"beta", a.beta, array, element, false},
+        {"moving_mean", a.moving_mean, array, element, false},
+        {"moving_variance", a.moving_variance, array, element, false},
+        {"memory", a.workspace_bytes > 0 ? a.workspace : nullptr, a.workspace_bytes, 1, true}};
+    HALNORM_TRY(check_ranges(ranges, sizeof ranges / sizeof *ranges, nullptr, 0));
+    Workspace memory(a.workspace, a.workspace_bytes);
+    const Pieces pieces = take_pieces(plan, memory);
+    HALNORM_TRY(memory.check("memory"));
+
+    const InferencePieces &i = pieces.inference;
+    if (!plan.empty()) {
+        const int code = run_moving_coefficients(plan, given_or_filled(plan, a.gamma, i.gamma, 1),
+                                                 given_or_filled(plan, a.beta, i.beta, 0),
+                                                 a.moving_mean, a.moving_variance, i.coefficients);
+        if (code != 0)
+            return kernel_status(plan, code);
+    }
+    halnorm_prepared &p = *pieces.prepared;
+    p = {a.workspace_bytes,
+         *a.config,
+         {},
+         *a.x,
+         a.add ? *a.z : *a.x,
+         *a.y,
+         bytes_of(*a.x),
+         a.add ? bytes_of(*a.z) : 0,
+         bytes_of(*a.y),
+         a.add,
+         built::streaming && !plan.empty() && may_stream(plan, a.add ? 3 : 2),
+         plan,
+         normalize,
+         i};
+    p.config.variant = nullptr;  // has been chosen
+    if (a.config->executor != nullptr) {
+        p.executor = *a.config->executor;
+        p.config.executor = &p.executor;
+    }
+    p.plan.config = &p.config;
+    *prepared = &p;
+    return HALNORM_OK;
+}
+
+}  // namespace halnorm
+
+extern "C" {
+
+halnorm_status halnorm_prepare_inference_memory(const halnorm_config *config,
+                                                const halnorm_tensor *x, size_t *bytes) {
+    if (bytes == nullptr)
+        return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
+    Plan plan;
+    HALNORM_TRY(plan_on_cpu(config, of_x_alone(x, nullptr), &plan));
+    Workspace memory(nullptr, 0);
+    take_pieces(plan, memory);
+    *bytes = memory.used();
+    return HALNORM_OK;
+}
+
+halnorm_status halnorm_prepare_inference(const halnorm_config *config, const halnorm_tensor *x,
+                                         const void *gamma, const void *beta,
+                                         const void *moving_mean, const void *moving_variance,
+                                         const halnorm_tensor *y, void *memory, size_t memory_bytes,
+                                         const halnorm_prepared **prepared) {
+    return prepare_inference({config, x, y, false, nullptr, gamma, beta,
+                              const_cast<void *>(moving_mean), const_cast<void *>(moving_variance),
+                              nullptr, nullptr, memory, memory_bytes},
+                             run_normalize, prepared);
+}
+
+halnorm_status halnorm_run_prepared(const halnorm_prepared *prepared, const void *x, const void *z,
+                                    void *y) {
+    if (prepared == nullptr) {
+        return Failure(HALNORM_ERROR_NULL)
+               << "prepared: was NULL, should come from halnorm_prepare_inference";
+    }
+    const halnorm_prepared &p = *prepared;
+    if (p.plan.empty())
+        return kernel_status(p.plan, 0);
+    if (x == nullptr || y == nullptr || (p.add && z == nullptr)) {
+        const char *const name = x == nullptr ? "x" : y == nullptr ? "y" : "z";
+        return Failure(HALNORM_ERROR_NULL) << name << ": was NULL, should point to the elements";
+    }
+    if (!p.add && z != nullptr) {
+        return Failure(HALNORM_ERROR_PARAMETER)
+               << "z: was given, should be NULL, or prepared be from halnorm_prepare_inference_add";
+    }
+    enum { at_prepared, at_x, at_z, at_y, count };
+    const size_t element = p.plan.element();
+    const Range ranges[count] = {{"prepared", prepared, p.bytes, 1, false},
+                                 {"x", x, p.bytes_of_x, element, false},
+                                 {"z", z, p.bytes_of_z, element, false},
+                                 {"y", y, p.bytes_of_y, element, true}};
+    const InPlace pairs[] = {{at_x, at_y, &p.x, &p.y}, {at_z, at_y, &p.z, &p.y}};
+    HALNORM_TRY(check_ranges(ranges, count, pairs, 2));
+    const ForwardTensors tensors = {x, y, z};
+    return kernel_status(p.plan, p.placed ? run_placed(p, tensors) : run_here(p, p.plan, tensors));
+}
+
+}  // extern "C"
