@@ -230,6 +230,13 @@ TEST_F(NoMemory, for_both_passes_of_a_layer) {
                 EXPECT_TRUE(z == untouched);
             }
             EXPECT_TRUE(layer.infer(view(x), view(z), workspace).ok());
+            halnorm::PreparedInference prepared;
+            if (fails(fault, [&] { return layer.prepare(view(x), view(y), &prepared); })) {
+                any = true;
+                EXPECT_FALSE(prepared);
+            }
+            EXPECT_TRUE(layer.prepare(view(x), view(y), &prepared).ok());
+            EXPECT_TRUE(prepared.run(x.data(), y.data()).ok() && y == z);
         }
         {
             BatchNormOptions options = named("backward");

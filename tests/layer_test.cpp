@@ -265,6 +265,79 @@ TEST(Layer, InferUsesMovingStatisticsInEveryMode) {
     EXPECT_TRUE(same_bits(copy_of<float>(layer.moving_mean()), expected.mean));
 }
 
+using halnorm::PreparedInference;
+
+// What a prepared one needs no more: the layer, its weights, and data in the tensors of prepare().
+TEST(Layer, PreparesInferenceOnceForAll) {
+    for (bool add : {false, true}) {
+        PreparedInference prepared, moved;
+        const std::vector<float> x = random_values(7), z = random_values(8);
+        std::vector<float> expected(elements), y(elements);
+        {
+            BatchNormOptions options = with_channels(channels);
+            options.act = HALNORM_ACT_RELU;
+            BatchNorm layer = make(options);
+            fill(layer);
+            layer.eval();
+            const float *const none = nullptr;
+            float *const nowhere = nullptr;
+            const auto in = halnorm::tensor(none, {n, channels, pixels});
+            const auto out = halnorm::tensor(nowhere, {n, channels, pixels});
+            ASSERT_TRUE((add ? layer.forward_add(view(x), view(z), view(expected)) :
+                               layer.forward(view(x), view(expected)))
+                            .ok());
+            ASSERT_TRUE((add ? layer.prepare_add(in, in, out, &prepared) :
+                               layer.prepare(in, out, &prepared))
+                            .ok());
+            layer.weight().as<float>()[0] = 1000;
+            layer.train();
+        }
+        EXPECT_TRUE(prepared);
+        moved = std::move(prepared);
+        EXPECT_FALSE(prepared);
+        const auto run = [&](const PreparedInference &p) {
+            return add ? p.run_add(x.data(), z.data(), y.data()) : p.run(x.data(), y.data());
+        };
+        ASSERT_TRUE(run(moved).ok());
+        EXPECT_TRUE(same_bits(y, expected));
+        expect_refused(run(prepared), HALNORM_ERROR_NULL, {"prepared", "BatchNorm::prepare"});
+    }
+}
+
+TEST(Layer, PreparedInferenceRefuses) {
+    BatchNorm layer = make(with_channels(channels));
+    std::vector<float> x = random_values(9), y(elements);
+    const std::vector<float> before = x;
+    PreparedInference prepared;
+    expect_refused(BatchNorm().prepare(view(x), view(y), &prepared), HALNORM_ERROR_NULL, {"layer"});
+    expect_refused(layer.prepare(view(x), view(y), nullptr), HALNORM_ERROR_NULL, {"prepared"});
+    std::vector<double> wide(elements);
+    const auto doubles = halnorm::tensor(wide.data(), {n, channels, pixels});
+    expect_refused(layer.prepare(doubles, doubles, &prepared), HALNORM_ERROR_DTYPE, {"x.dtype"});
+    expect_refused(
+        layer.prepare(view(x), halnorm::tensor(y.data(), {n, channels, pixels - 1}), &prepared),
+        HALNORM_ERROR_SHAPE, {"y.shape[2]"});
+    EXPECT_FALSE(prepared);
+
+    ASSERT_TRUE(layer.prepare(view(x), view(y), &prepared).ok());
+    EXPECT_EQ(layer.prepare(doubles, doubles, &prepared).code, HALNORM_ERROR_DTYPE);
+    ASSERT_TRUE(prepared) << "a failure took what there was";
+    expect_refused(prepared.run(wide.data(), wide.data()), HALNORM_ERROR_DTYPE, {"float"});
+    expect_refused(prepared.run(x.data(), x.data()), HALNORM_ERROR_OVERLAP, {"options.in_place"});
+    expect_refused(prepared.run(x.data(), x.data() + 1), HALNORM_ERROR_OVERLAP, {"y", "x"});
+    expect_refused(prepared.run(nullptr, y.data()), HALNORM_ERROR_NULL, {"x"});
+    expect_refused(prepared.run_add(x.data(), x.data(), y.data()), HALNORM_ERROR_PARAMETER, {"z"});
+    EXPECT_TRUE(same_bits(x, before));
+    EXPECT_TRUE(same_bits(y, std::vector<float>(elements)));
+
+    BatchNormOptions options = with_channels(channels);
+    options.in_place = true;
+    ASSERT_TRUE(make(options).prepare(view(x), view(x), &prepared).ok());
+    ASSERT_TRUE(prepared.run(before.data(), y.data()).ok());
+    ASSERT_TRUE(prepared.run(x.data(), x.data()).ok());
+    EXPECT_TRUE(same_bits(x, y));
+}
+
 TEST(Layer, MovesWithItsMemory) {
     BatchNorm first = make(with_channels(channels));
     fill(first);

@@ -4,10 +4,10 @@
 //
 // Threads. Different layers are independent. On one layer, any number of threads may normalize by
 // moving statistics at once: with infer(), each thread with a Workspace of its own, without a lock,
-// and without an allocation once the workspace has grown to its largest input; or with forward(),
-// which lends the layer's own workspace to one call at a time and allocates for the others.
-// Whatever changes the layer (forward() over batch statistics, train(), eval(), writing to its
-// vectors, moving it) needs the layer to itself.
+// and without an allocation once the workspace has grown to its largest input; with one
+// PreparedInference for all; or with forward(), which lends the layer's own workspace to one call
+// at a time and allocates for the others. Whatever changes the layer (forward() over batch
+// statistics, train(), eval(), writing to its vectors, moving it) needs the layer to itself.
 #ifndef HALNORM_HALNORM_HPP_
 #define HALNORM_HALNORM_HPP_
 
@@ -23,6 +23,7 @@
 
 #include "halnorm/halnorm.h"
 #include "halnorm/options.hpp"
+#include "halnorm/prepared.hpp"
 #include "halnorm/tensor.hpp"
 
 namespace halnorm {
@@ -94,6 +95,16 @@ public:
     // of layers in turn. A program that calls this and never forward() does not link the training
     // kernels.
     Status infer(const InputTensor &x, const halnorm_tensor &y, Workspace &workspace) const;
+
+    // infer() in two steps, for a program that infers again and again by a layer that stays as it
+    // is: the first does all that needs no elements, so that PreparedInference::run() is left with
+    // them. x and y: tensors as they will come; their data is not used and may be nullptr. Errors:
+    // those of infer(); *prepared is then as it was.
+    Status prepare(const InputTensor &x, const halnorm_tensor &y,
+                   PreparedInference *prepared) const;
+    // With a second addend.
+    Status prepare_add(const InputTensor &x, const InputTensor &z, const halnorm_tensor &y,
+                       PreparedInference *prepared) const;
 
     void train() { set_mode(false); }
     void eval() { set_mode(true); }
@@ -257,6 +268,8 @@ private:
                                const halnorm_tensor &y, Workspace &workspace);
     Status infer_add(const halnorm_tensor &x, const halnorm_tensor &z, const halnorm_tensor &y,
                      Workspace &workspace) const;
+    template<typename Call>
+    Status prepare_by(const halnorm_tensor &x, PreparedInference *prepared, Call call) const;
     Status backward(const halnorm_tensor &saved, const halnorm_tensor *z, const halnorm_tensor &dy,
                     const halnorm_tensor *dx, const halnorm_tensor *dz);
     void remember(const halnorm_tensor &x, const halnorm_tensor *z, const halnorm_tensor &y);
@@ -567,6 +580,49 @@ inline Status BatchNorm::infer_add(const halnorm_tensor &x, const halnorm_tensor
         [&](void *memory, size_t bytes) {
             return halnorm_forward_inference_add(&s.config, &x, &z, s.vectors[0], s.vectors[1],
                                                  s.vectors[2], s.vectors[3], &y, memory, bytes);
+        });
+}
+
+// By call(memory, bytes, prepared).
+template<typename Call>
+Status BatchNorm::prepare_by(const halnorm_tensor &x, PreparedInference *prepared,
+                             Call call) const {
+    if (prepared == nullptr) {
+        return {HALNORM_ERROR_NULL, "prepared: was NULL, should point to a PreparedInference"};
+    }
+    Status status = check_memory(x);
+    if (!status.ok())
+        return status;
+    PreparedInference made;
+    made.dtype_ = state_->dtype;
+    made.in_place_ = state_->in_place;
+    status = run(
+        made.memory_,
+        [&](size_t *bytes) { return halnorm_prepare_inference_memory(&state_->config, &x, bytes); },
+        [&](void *memory, size_t bytes) { return call(memory, bytes, &made.prepared_); });
+    if (status.ok())
+        *prepared = std::move(made);
+    return status;
+}
+
+inline Status BatchNorm::prepare(const InputTensor &x, const halnorm_tensor &y,
+                                 PreparedInference *prepared) const {
+    return prepare_by(
+        x.view, prepared, [&](void *memory, size_t bytes, const halnorm_prepared **made) {
+            const State &s = *state_;
+            return halnorm_prepare_inference(&s.config, &x.view, s.vectors[0], s.vectors[1],
+                                             s.vectors[2], s.vectors[3], &y, memory, bytes, made);
+        });
+}
+
+inline Status BatchNorm::prepare_add(const InputTensor &x, const InputTensor &z,
+                                     const halnorm_tensor &y, PreparedInference *prepared) const {
+    return prepare_by(
+        x.view, prepared, [&](void *memory, size_t bytes, const halnorm_prepared **made) {
+            const State &s = *state_;
+            return halnorm_prepare_inference_add(&s.config, &x.view, &z.view, s.vectors[0],
+                                                 s.vectors[1], s.vectors[2], s.vectors[3], &y,
+                                                 memory, bytes, made);
         });
 }
 
