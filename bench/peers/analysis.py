@@ -50,11 +50,11 @@ class Rival:
 
 
 @dataclasses.dataclass(frozen=True)
-class Streaming:
-    """halnorm told to store past the cache."""
+class Otherwise:
+    """halnorm called in another way."""
 
     share: float  # of the floor
-    gain: Interval  # halnorm's time without being told / this one
+    gain: Interval  # halnorm's time / this one
     ratio: typing.Optional[Interval]  # the best peer's time / this one
 
 
@@ -66,7 +66,7 @@ class Row:
     memcpy_share: typing.Optional[float]  # memcpy's, of the floor; None where the floor reads two tensors
     seconds: float
     rivals: tuple  # the fastest first
-    streaming: typing.Optional[Streaming]  # None where it was not measured
+    otherwise: dict  # {cases.STREAMING and the like: Otherwise}, of what was measured
 
     @property
     def best(self):
@@ -93,7 +93,7 @@ def rows(records):
 
 def _row(case, records):
     shares, memcpy_shares, floors, times, rivals = [], [], [], [], []
-    streaming_shares, gains, beside_streaming = [], [], {}
+    ways = {}  # {label: (shares, gains, {peer: ratios})}
     for record in records:
         ns = record["nanoseconds"]
         floor = min(record["floor"], key=lambda label: statistics.median(ns[label]))
@@ -101,24 +101,25 @@ def _row(case, records):
         shares += _ratios(ns[floor], ns["halnorm"])
         memcpy_shares += _ratios(ns[floor], ns["memcpy"]) if "memcpy" in ns else []
         times += ns["halnorm"]
-        if cases.STREAMING in ns:
-            streaming_shares += _ratios(ns[floor], ns[cases.STREAMING])
-            gains += _ratios(ns["halnorm"], ns[cases.STREAMING])
-            beside_streaming.update({label: _ratios(ns[label], ns[cases.STREAMING]) for label in record["peers"]})
+        for way in (way for way in (cases.STREAMING, cases.PREPARED) if way in ns):
+            way_shares, gains, beside = ways.setdefault(way, ([], [], {}))
+            way_shares += _ratios(ns[floor], ns[way])
+            gains += _ratios(ns["halnorm"], ns[way])
+            beside.update({label: _ratios(ns[label], ns[way]) for label in record["peers"]})
         for label in record["peers"]:
             if label not in record["wrong"]:
                 rivals.append(Rival(label, statistics.median(_ratios(ns[floor], ns[label])),
                                     median_interval(_ratios(ns[label], ns["halnorm"])),
                                     1e-9 * statistics.median(ns[label])))
     rivals.sort(key=lambda rival: rival.ratio.median)
-    streaming = None
-    if gains:
-        best = beside_streaming.get(rivals[0].label) if rivals else None
-        streaming = Streaming(statistics.median(streaming_shares), median_interval(gains),
-                              median_interval(best) if best else None)
+    otherwise = {}
+    for way, (way_shares, gains, beside) in ways.items():
+        best = beside.get(rivals[0].label) if rivals else None
+        otherwise[way] = Otherwise(statistics.median(way_shares), median_interval(gains),
+                                   median_interval(best) if best else None)
     return Row(case, statistics.median(shares), statistics.mode(floors),
                statistics.median(memcpy_shares) if memcpy_shares else None, 1e-9 * statistics.median(times),
-               tuple(rivals), streaming)
+               tuple(rivals), otherwise)
 
 
 def _ratios(numerators, denominators):
@@ -131,8 +132,8 @@ def behind(all_rows):
 
 
 @dataclasses.dataclass(frozen=True)
-class StreamingMean:
-    """Geometric means of what Streaming has."""
+class OtherwiseMean:
+    """Geometric means of what Otherwise has."""
 
     share: float
     gain: float
@@ -153,7 +154,7 @@ class Mean:
     ratio: typing.Optional[float]  # to the best peer of each shape
     plain_ratio: typing.Optional[float]  # likewise, of those on plain layouts
     best: typing.Optional[str]  # who that is most often
-    streaming: typing.Optional[StreamingMean]
+    otherwise: dict  # {cases.STREAMING and the like: OtherwiseMean}
 
 
 def means(all_rows):
@@ -176,16 +177,15 @@ def _mean(key, group):
                 statistics.geometric_mean(memcpy) if memcpy else None,
                 statistics.geometric_mean(rival.ratio.median for rival in best) if best else None,
                 statistics.geometric_mean(rival.ratio.median for rival in plain) if plain else None,
-                statistics.mode(rival.label for rival in best) if best else None, _streaming_mean(group))
+                statistics.mode(rival.label for rival in best) if best else None,
+                {way: _otherwise_mean([row.otherwise[way] for row in group if way in row.otherwise])
+                 for way in dict.fromkeys(way for row in group for way in row.otherwise)})
 
 
-def _streaming_mean(group):
-    told = [row.streaming for row in group if row.streaming]
-    if not told:
-        return None
-    ratios = [streaming.ratio.median for streaming in told if streaming.ratio]
-    return StreamingMean(statistics.geometric_mean(streaming.share for streaming in told),
-                         statistics.geometric_mean(streaming.gain.median for streaming in told),
+def _otherwise_mean(found):
+    ratios = [otherwise.ratio.median for otherwise in found if otherwise.ratio]
+    return OtherwiseMean(statistics.geometric_mean(otherwise.share for otherwise in found),
+                         statistics.geometric_mean(otherwise.gain.median for otherwise in found),
                          statistics.geometric_mean(ratios) if ratios else None)
 
 

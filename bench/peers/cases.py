@@ -25,8 +25,10 @@ QUICK_SHAPES = (
 SIZES = ("L2", "L3", "memory")
 L3_FROM, L3_TO = 0.5e6, 13e6
 
-# halnorm once more, told to store past the cache where it chooses by size (halnorm_config.stores).
+# halnorm once more, otherwise: told to store past the cache where it chooses by size (halnorm_config.stores), and with
+# all that needs no elements done beforehand (halnorm_prepare_inference).
 STREAMING = "halnorm, streaming stores"
+PREPARED = "halnorm, prepared"
 
 
 class SelectionError(ValueError):
@@ -77,6 +79,10 @@ class Case:
     def streams(self):
         """Whether stores past the cache are measured too: below this nobody has a use for them."""
         return self.size != "L2"
+
+    @property
+    def prepares(self):
+        return self.pipeline == "inference"
 
     @property
     def memory_shape(self):

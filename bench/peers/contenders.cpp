@@ -49,8 +49,8 @@ public:
         gradients_.dbeta = memory.dbeta;
     }
 
-    // Workspace, and for the backward pass its forward one.
-    const char *prepare() {
+    // Workspace, and for the backward pass its forward one, for a prepared inference its first step.
+    const char *prepare(bool prepared) {
         if (pipeline_ == PEERS_BACKWARD) {
             size_t training = 0, backward = 0;
             if (halnorm_forward_training_workspace(&config_, &x_, &training) != HALNORM_OK ||
@@ -63,6 +63,14 @@ public:
             return nullptr;
         }
         size_t bytes = 0;
+        if (prepared) {
+            if (halnorm_prepare_inference_memory(&config_, &x_, &bytes) != HALNORM_OK)
+                return halnorm_last_error();
+            lend(bytes);
+            return error(halnorm_prepare_inference(
+                &config_, &x_, memory_.gamma, memory_.beta, memory_.moving_mean,
+                memory_.moving_variance, &out_, workspace_.get(), workspace_bytes_, &prepared_));
+        }
         const auto query = pipeline_ == PEERS_TRAINING ? halnorm_forward_training_workspace :
                                                          halnorm_forward_inference_workspace;
         if (query(&config_, &x_, &bytes) != HALNORM_OK)
@@ -79,6 +87,8 @@ public:
             return error(
                 halnorm_backward(&config_, &gradients_, workspace_.get(), workspace_bytes_));
         default:
+            if (prepared_ != nullptr)
+                return error(halnorm_run_prepared(prepared_, x_.data, nullptr, out_.data));
             return error(halnorm_forward_inference(&config_, &x_, memory_.gamma, memory_.beta,
                                                    memory_.moving_mean, memory_.moving_variance,
                                                    &out_, workspace_.get(), workspace_bytes_));
@@ -109,6 +119,7 @@ private:
     halnorm_backward_args gradients_ = {};
     Memory workspace_;
     size_t workspace_bytes_ = 0;
+    const halnorm_prepared *prepared_ = nullptr;
 };
 
 class FloorSweep : public peers_contender {
@@ -161,7 +172,7 @@ const char *peers_error() {
 
 peers_contender *peers_halnorm(const peers_case *c, const peers_memory *memory) {
     auto halnorm = std::make_unique<Halnorm>(*c, *memory);
-    if (const char *error = halnorm->prepare())
+    if (const char *error = halnorm->prepare(c->prepared != 0))
         return refuse(error);
     return halnorm.release();
 }

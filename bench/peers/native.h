@@ -14,9 +14,10 @@ extern "C" {
 
 typedef enum peers_pipeline { PEERS_INFERENCE, PEERS_TRAINING, PEERS_BACKWARD } peers_pipeline;
 
-/* Enumerators of halnorm.h as their numbers. */
+/* Enumerators of halnorm.h as their numbers. prepared: inference in two steps, the first before the
+ * clock. */
 typedef struct peers_case {
-    int32_t pipeline, activation, layout, dtype, rank, threads, stores;
+    int32_t pipeline, activation, layout, dtype, rank, threads, stores, prepared;
     int64_t shape[HALNORM_MAX_RANK]; /* in the layout's order */
 } peers_case;
 

@@ -11,7 +11,7 @@ STORES_AUTOMATIC, STORES_STREAMING = 0, 2  # HALNORM_STORES_...
 
 class _Case(ctypes.Structure):
     _fields_ = [(name, ctypes.c_int32)
-                for name in ("pipeline", "activation", "layout", "dtype", "rank", "threads", "stores")]
+                for name in ("pipeline", "activation", "layout", "dtype", "rank", "threads", "stores", "prepared")]
     _fields_ += [("shape", ctypes.c_int64 * MAX_RANK)]
 
 
@@ -134,11 +134,11 @@ class NativeContender:
         return seconds
 
 
-def halnorm(buffers, threads, label="halnorm", stores=STORES_AUTOMATIC):
+def halnorm(buffers, threads, label="halnorm", stores=STORES_AUTOMATIC, prepared=False):
     case = buffers.case
     shape = (ctypes.c_int64 * MAX_RANK)(*case.memory_shape)
     c_case = _Case(_ENUM["pipeline"].index(case.pipeline), _ENUM["activation"].index(case.activation),
-                   1 if case.layout == "NHWC" else 0, buffers.dtype, len(case.shape), threads, stores, shape)
+                   1 if case.layout == "NHWC" else 0, buffers.dtype, len(case.shape), threads, stores, prepared, shape)
     mean, variance = buffers.moving_statistics()
     saved_mean, saved_inv_std = (buffers.results("float64") for _ in range(2))
     dgamma, dbeta = (buffers.results() for _ in range(2))

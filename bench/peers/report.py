@@ -90,10 +90,16 @@ def _text(records, rows, means, behind, absences):
                  + tables.summary(means))
     parts.append("Share of the floor, and the best peer's time / halnorm's (* where that is below 1 by more than the "
                  "interval).\n\n" + tables.shapes(rows))
-    streaming = tables.streaming(means)
-    if streaming:
-        parts.append("halnorm told to store past the cache (HALNORM_STORES_STREAMING), which it chooses by itself for large "
-                     "tensors only; x as fast: its time without being told / this one.\n\n" + streaming)
+    ways = {
+        cases.STREAMING: "halnorm told to store past the cache (HALNORM_STORES_STREAMING), which it chooses by itself for "
+                         "large tensors only; x as fast: its time without being told / this one.",
+        cases.PREPARED: "halnorm with all that needs no elements done beforehand (halnorm_prepare_inference); x as fast: "
+                        "its time in one call / this one.",
+    }
+    for way, text in ways.items():
+        table = tables.otherwise(means, way)
+        if table:
+            parts.append(text + "\n\n" + table)
     calls = tables.calls(rows)
     if calls:
         parts.append("Microseconds of a call for 64x10 (all but oneDNN are called from Python)."

@@ -38,16 +38,17 @@ def _ratios(mean):
     return f"{mean.ratio:.2f} ({mean.plain_ratio:.2f})"
 
 
-def streaming(means):
-    """Of halnorm told to store past the cache, geometric means over the shapes of a size; "" where none was measured."""
-    groups = _by_size(mean for mean in means if mean.streaming)
+def otherwise(means, way):
+    """Of halnorm called in another way (cases.STREAMING and the like), geometric means over the shapes of a size; ""
+    where none was measured."""
+    groups = _by_size(mean for mean in means if way in mean.otherwise)
     if not groups:
         return ""
     sizes = [size for size in cases.SIZES if any(size in by_size for by_size in groups.values())]
     lines = [["pipeline", "layout", *(f"{size}: share of floor" for size in sizes),
               *(f"{size}: x as fast" for size in sizes), *(f"{size}: x best peer" for size in sizes)]]
     for (job, layout, dtype), by_size in groups.items():
-        found = [by_size[size].streaming if size in by_size else None for size in sizes]
+        found = [by_size[size].otherwise[way] if size in by_size else None for size in sizes]
         lines.append([_job(job, dtype), layout, *(f"{100 * mean.share:.0f} %" if mean else "" for mean in found),
                       *(f"{mean.gain:.2f}" if mean else "" for mean in found),
                       *(f"{mean.ratio:.2f}" if mean and mean.ratio else "" for mean in found)])
@@ -89,9 +90,13 @@ def calls(rows, shape=(64, 10)):
     if not chosen:
         return ""
     labels = sorted({rival.label for row in chosen for rival in row.rivals})
+    if any(cases.PREPARED in row.otherwise for row in chosen):
+        labels.insert(0, cases.PREPARED)
     lines = [["pipeline", "halnorm", *labels]]
     for row in chosen:
         times = {rival.label: rival.seconds for rival in row.rivals}
+        if cases.PREPARED in row.otherwise:
+            times[cases.PREPARED] = row.seconds / row.otherwise[cases.PREPARED].gain.median
         lines.append([_job(row.case.job, row.case.dtype), f"{1e6 * row.seconds:.2f}",
                       *(f"{1e6 * times[label]:.2f}" if label in times else "" for label in labels)])
     return _table(lines)
@@ -102,7 +107,7 @@ def behind(rows):
               "its time / that of streaming stores"]]
     for row in rows:
         ratio = row.best.ratio
-        told = row.streaming.ratio if row.streaming else None
+        told = row.otherwise[cases.STREAMING].ratio if cases.STREAMING in row.otherwise else None
         lines.append([row.case.name, row.best.label, f"{ratio.median:.2f}", f"{ratio.low:.2f} to {ratio.high:.2f}",
                       f"{100 * row.share:.0f} %", f"{told.median:.2f}" if told else ""])
     return _table(lines)

@@ -72,15 +72,17 @@ def pin(threads):
 def measured(peer, case, library, arguments):
     buffers = native.Buffers(library, case)
     ours = native.halnorm(buffers, arguments.threads)
-    streaming = []
+    otherwise = []
     if case.streams:
-        streaming.append(native.halnorm(buffers, arguments.threads, cases.STREAMING, native.STORES_STREAMING))
+        otherwise.append(native.halnorm(buffers, arguments.threads, cases.STREAMING, stores=native.STORES_STREAMING))
+    if case.prepares:
+        otherwise.append(native.halnorm(buffers, arguments.threads, cases.PREPARED, prepared=True))
     peers = peer.contenders(case, buffers)
     ours.seconds(1, False)
     variant = library.variant()
     wrong = disagreement(peers, buffers)
     sweeps = native.floor_sweeps(buffers)
-    times = timing.in_turns([ours, *streaming, *sweeps, *peers], arguments.rounds, cpu_time=arguments.threads == 1)
+    times = timing.in_turns([ours, *otherwise, *sweeps, *peers], arguments.rounds, cpu_time=arguments.threads == 1)
     return {
         "variant": variant,
         "floor": [sweep.label for sweep in sweeps],

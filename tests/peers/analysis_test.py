@@ -87,22 +87,33 @@ class Rows(unittest.TestCase):
         told["nanoseconds"][cases.STREAMING] = [40] * 12
         told["nanoseconds"]["slower"] = [300] * 12
         told["peers"].append("slower")
-        streaming = self.row(told).streaming
+        streaming = self.row(told).otherwise[cases.STREAMING]
         self.assertAlmostEqual(streaming.share, 1.25)
         self.assertEqual(streaming.gain, analysis.Interval(2.5, 2.5, 2.5))
         self.assertEqual(streaming.ratio, analysis.Interval(2, 2, 2))
-        self.assertIsNone(self.row(record(MIDDLE)).streaming)
+        self.assertEqual({}, self.row(record(MIDDLE)).otherwise)
         other = record(OTHER_MIDDLE, theirs=(80,) * 12)
         other["nanoseconds"][cases.STREAMING] = [160] * 12
         means = analysis.means(analysis.rows([told, other, record(SMALL)]))
-        self.assertIsNone(means[0].streaming)
-        self.assertAlmostEqual(means[1].streaming.gain, 1.25)  # sqrt(2.5 * 0.625)
-        table = tables.streaming(means)
+        self.assertEqual({}, means[0].otherwise)
+        self.assertAlmostEqual(means[1].otherwise[cases.STREAMING].gain, 1.25)  # sqrt(2.5 * 0.625)
+        table = tables.otherwise(means, cases.STREAMING)
         self.assertIn("L3: x as fast", table)
         self.assertIn("1.25", table)
         self.assertNotIn("L2", table)
         self.assertIn("| 2.00", tables.behind(analysis.rows([told])))
-        self.assertEqual("", tables.streaming(analysis.means(analysis.rows([record(SMALL)]))))
+        self.assertEqual("", tables.otherwise(means, cases.PREPARED))
+
+    def test_a_prepared_call_has_a_table_and_a_column_of_small_ones(self):
+        tiny = record("inference/none/NC/float32/64x10", theirs=(800,) * 12)
+        tiny["nanoseconds"][cases.PREPARED] = [40] * 12
+        rows = analysis.rows([tiny])
+        self.assertEqual(rows[0].otherwise[cases.PREPARED].ratio, analysis.Interval(20, 20, 20))
+        self.assertIn("L2: x as fast", tables.otherwise(analysis.means(rows), cases.PREPARED))
+        header, _, line = tables.calls(rows).splitlines()
+        self.assertEqual(["pipeline", "halnorm", cases.PREPARED, "rival"],
+                         [cell.strip() for cell in header.split("|")[1:-1]])
+        self.assertEqual(["inference, none", "0.10", "0.04", "0.80"], [cell.strip() for cell in line.split("|")[1:-1]])
 
     def test_absences_are_grouped_by_reason(self):
         absences = analysis.absent([
