@@ -170,7 +170,8 @@ halnorm_status halnorm_run_prepared(const halnorm_prepared *prepared, const void
     const InPlace pairs[] = {{at_x, at_y, &p.x, &p.y}, {at_z, at_y, &p.z, &p.y}};
     HALNORM_TRY(check_ranges(ranges, count, pairs, 2));
     const ForwardTensors tensors = {x, y, z};
-    return kernel_status(p.plan, p.placed ? run_placed(p, tensors) : run_here(p, p.plan, tensors));
+    const bool placed = built::streaming && p.placed;
+    return kernel_status(p.plan, placed ? run_placed(p, tensors) : run_here(p, p.plan, tensors));
 }
 
 }  // extern "C"

@@ -125,7 +125,8 @@ void check(halnorm_status status) {
 
 int main(int argc, char **argv) {
     if (argc != 8)
-        fail("usage: jobs normalize|statistics|reduce|apply nchw|nhwc halnorm|loop N C S TIMES");
+        fail("usage: jobs normalize|prepared|statistics|reduce|apply nchw|nhwc halnorm|loop N C S "
+             "TIMES");
     const auto is = [&](int i, const char *word) { return std::strcmp(argv[i], word) == 0; };
     const bool nhwc = is(2, "nhwc"), by_halnorm = is(3, "halnorm");
     const Shape k = {std::atoi(argv[4]), std::atoi(argv[5]), std::atoi(argv[6])};
@@ -159,12 +160,22 @@ int main(int argc, char **argv) {
     const size_t room = size_t{1} << 20;
     void *workspace = std::aligned_alloc(HALNORM_WORKSPACE_ALIGNMENT, room);
     int64_t count = 0;
+    const halnorm_prepared *prepared = nullptr;
+    if (is(1, "prepared"))
+        check(halnorm_prepare_inference(&config, &tx, ones.data(), ones.data(), fives.data(),
+                                        ones.data(), &ty, workspace, room, &prepared));
 
     for (int i = 0; i < times; i++) {
         if (is(1, "normalize")) {
             if (by_halnorm) {
                 check(halnorm_forward_inference(&config, &tx, ones.data(), ones.data(),
                                                 fives.data(), ones.data(), &ty, workspace, room));
+            } else {
+                (nhwc ? normalize_nhwc : normalize_nchw)(k, x.data(), p, y.data());
+            }
+        } else if (is(1, "prepared")) {
+            if (by_halnorm) {
+                check(halnorm_run_prepared(prepared, x.data(), nullptr, y.data()));
             } else {
                 (nhwc ? normalize_nhwc : normalize_nchw)(k, x.data(), p, y.data());
             }

@@ -21,8 +21,8 @@ static const float moving_variance[channels] = {0.08f, 0.07f, 0.09f, 0.08f, 0.10
 
 static float frame[height * width * channels];
 
-/* What halnorm_forward_inference_workspace asks for here is less; the program says so if it is not. */
-static _Alignas(HALNORM_WORKSPACE_ALIGNMENT) unsigned char workspace[8192];
+/* What halnorm_prepare_inference_memory asks for here is less; the program says so if it is not. */
+static _Alignas(HALNORM_WORKSPACE_ALIGNMENT) unsigned char memory[8192];
 
 static void take_picture(unsigned seed) {
     for (int i = 0; i < height * width * channels; i++) {
@@ -45,26 +45,29 @@ int main(void) {
     config.threads = 1;
 
     size_t bytes = 0;
-    if (halnorm_forward_inference_workspace(&config, &x, &bytes) != HALNORM_OK)
-        return failed("size of the workspace");
-    if (bytes > sizeof workspace) {
-        fprintf(stderr, "workspace: was %zu bytes, should be %zu\n", sizeof workspace, bytes);
+    const halnorm_prepared *layer = NULL;
+    if (halnorm_prepare_inference_memory(&config, &x, &bytes) != HALNORM_OK)
+        return failed("size of the memory");
+    if (bytes > sizeof memory) {
+        fprintf(stderr, "memory: was %zu bytes, should be %zu\n", sizeof memory, bytes);
         return 1;
     }
+    if (halnorm_prepare_inference(&config, &x, gamma_, beta_, moving_mean, moving_variance, &x, memory, sizeof memory,
+                                  &layer) != HALNORM_OK)
+        return failed("preparation");
 
     clock_t ticks = 0;
     double mean = 0;
     for (unsigned k = 0; k < frames; k++) {
         take_picture(k);
         const clock_t begin = clock();
-        if (halnorm_forward_inference(&config, &x, gamma_, beta_, moving_mean, moving_variance, &x, workspace,
-                                      sizeof workspace) != HALNORM_OK)
+        if (halnorm_run_prepared(layer, frame, NULL, frame) != HALNORM_OK)
             return failed("inference");
         ticks += clock() - begin;
         for (int i = 0; i < height * width * channels; i++)
             mean += frame[i];
     }
-    printf("%d frames of %d x %d x %d by %s: %.0f us each, mean %.4f, %zu bytes of workspace\n", frames, height, width,
+    printf("%d frames of %d x %d x %d by %s: %.0f us each, mean %.4f, %zu bytes of memory\n", frames, height, width,
            channels, halnorm_last_variant(), 1e6 * (double)ticks / CLOCKS_PER_SEC / frames,
            mean / frames / (height * width * channels), bytes);
     return 0;

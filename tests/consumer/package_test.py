@@ -122,7 +122,7 @@ class Library(Unpacked):
         run("sh", "-ec", f"cd {shlex.quote(str(folder))}\n{os.environ['CC']} {' '.join(WARNINGS)} {words}",
             HALNORM=str(self.folder))
         self.assertRegex(run(*EMULATOR, program),
-                         r"^50 frames of 96 x 96 x 16 by \w+: \d+ us each, mean 0\.4617, \d+ bytes of workspace\n$")
+                         r"^50 frames of 96 x 96 x 16 by \w+: \d+ us each, mean 0\.4617, \d+ bytes of memory\n$")
 
     def test_in_a_shared_library(self):
         """As in an Android app: the archive is position independent, and none of its names come out."""
