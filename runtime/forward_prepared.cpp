@@ -34,7 +34,8 @@ Pieces take_pieces(const Plan &plan, Workspace &memory) {
     return p;
 }
 
-halnorm_status plan_on_cpu(const halnorm_config *config, const Operands &operands, Plan *plan) {
+halnorm_status plan_on_cpu(const halnorm_config *config, Operands operands, Plan *plan) {
+    operands.prepares = true;
     HALNORM_TRY(make_plan(config, operands, false, plan));
     if (plan->on_cpu())
         return HALNORM_OK;

@@ -122,6 +122,7 @@ struct Operands {
     int count, reduced;
     CutReduction cut;
     bool scratch = false;  // one more tensor in the workspace
+    bool prepares = false;  // coefficients that many calls will use
     // Index of what the call's last pass over the tensors writes and does not read, y or dx.
     int result = -1;
 

@@ -56,6 +56,15 @@ FAULTS = [
     Fault("workspace_a_line_short", "runtime/plan.cpp",
           "if (bytes_ < used_) {", "if (bytes_ + HALNORM_WORKSPACE_ALIGNMENT < used_) {", ERRORS),
     Fault("negative_epsilon", "runtime/plan.cpp", " || c.epsilon < 0", "", ERRORS),
+    # --- runtime: inference in two steps ---
+    Fault("y_over_what_is_prepared", "runtime/forward_prepared.cpp",
+          """{"prepared", prepared, p.bytes, 1, false}""", """{"prepared", nullptr, p.bytes, 1, false}""", ERRORS),
+    Fault("prepared_in_place_with_other_strides", "runtime/forward_prepared.cpp",
+          "{at_x, at_y, &p.x, &p.y}", "{at_x, at_y, &p.x, &p.x}", ERRORS),
+    Fault("prepared_with_the_callers_executor", "runtime/forward_prepared.cpp",
+          "p.config.executor = &p.executor;", "p.config.executor = a.config->executor;", r"^prepared\."),
+    Fault("prepared_for_a_y_anywhere", "runtime/forward_prepared.cpp",
+          "    y.data = tensors.y;\n", "", r"^prepared\."),
     # --- runtime: which part of a tensor a kernel sees ---
     Fault("one_element_left_of_a_row", "runtime/whole_rows.h",
           "if (left == 0)", "if (left <= 1)", r"^(backward|edges)\.generic"),
