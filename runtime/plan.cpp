@@ -35,7 +35,9 @@ constexpr int64_t apply_elements = int64_t{64} * 1024;
 // 243 ns, now 193, 256x5 329 and 253 (AVX-512). Where coefficients are repeated once for many calls
 // no tensor is tiny, but for NEON, which keeps those of 16 channels in registers over all rows: of
 // 64x10 rows of 80, and one of 640, take a prepared inference 1372 and 1059 instructions (AVX-512;
-// AVX2 1775, 1367; AVX 2419, 2004; generic 3260, 3127), on AArch64 1990 and 3222.
+// AVX2 1775, 1367; AVX 2419, 2004; generic 3260, 3127), on AArch64 1990 and 3222; it is 1.08 times
+// as fast, of 100x17 1.95, 32x100 1.30 (AVX2 1.11, 1.8, 1.27; a Xeon, family 6 model 207,
+// 2026-11-29).
 #if defined(__arm__) || defined(__aarch64__)
 constexpr bool wide_rows_are_best = false;
 #else
