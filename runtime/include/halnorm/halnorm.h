@@ -218,7 +218,7 @@ halnorm_status halnorm_forward_inference(const halnorm_config *config, const hal
  *
  * memory: at least as many bytes as ..._memory says for the same config and x, aligned to
  * HALNORM_WORKSPACE_ALIGNMENT, shared with no other argument. *prepared points into it, and is good
- * as long as nobody writes there; there is nothing to release. Tensors are those of
+ * as long as nobody writes there or moves it; there is nothing to release. Tensors are those of
  * halnorm_forward_inference; their data is not used and may be NULL. Everything else is read now
  * and may go afterwards, but for executor->context. */
 typedef struct halnorm_prepared halnorm_prepared;
