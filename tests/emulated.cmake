@@ -4,7 +4,7 @@
 # What an emulated machine runs: everything that depends on the kernels, in its small form. More models of a platform show
 # that the right variant is chosen and that none of its instructions is missing: they run what depends on that alone.
 set(halnorm_model_core FirstUse.*:Variants.*:CpuFeatures.*:*WorkedCases.*:*Edges.*:State.*:ControlWord.*)
-set(halnorm_core ${halnorm_model_core}:Reference.*:BackwardReference.*:*Initializer*:Names.*)
+set(halnorm_core ${halnorm_model_core}:Prepared*.*:Reference.*:BackwardReference.*:*Initializer*:Names.*)
 set(halnorm_emulated_suites Grid SpecialValues GuardPages GridBackward EdgesBackward)
 set(halnorm_slowly_emulated_suites Accuracy SpecialPlaces Activations Gradients Parts ActivationDerivatives Stack)
 
