@@ -101,12 +101,6 @@ struct Arguments {
     size_t bytes = 0;
 };
 
-template<typename T>
-T *moved(T *pointer, ptrdiff_t bytes) {
-    return reinterpret_cast<T *>(
-        reinterpret_cast<char *>(const_cast<std::remove_const_t<T> *>(pointer)) + bytes);
-}
-
 // Fewer images, so that a pointer may be moved within the memory.
 void halve(Arguments &a) {
     for (halnorm_tensor &t : a.views)

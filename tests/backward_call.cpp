@@ -217,9 +217,7 @@ unsigned char *BackwardCall::lend(size_t bytes) {
     if (workspace_ != nullptr) {
         EXPECT_TRUE(workspace_->surroundings_intact()) << "written beside the workspace";
     }
-    workspace_ = std::make_unique<Memory>(bytes, HALNORM_WORKSPACE_ALIGNMENT,
-                                          Placement{settings.placement.guard, 0}, output_fill);
-    workspace_->make_undefined();
+    workspace_ = lend_workspace(bytes, settings.placement.guard);
     return bytes == 0 ? nullptr : workspace_->data();
 }
 

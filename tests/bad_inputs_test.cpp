@@ -86,12 +86,6 @@ struct Arguments {
     size_t bytes = 0;
 };
 
-template<typename T>
-T *moved(T *pointer, ptrdiff_t bytes) {
-    return reinterpret_cast<T *>(
-        reinterpret_cast<char *>(const_cast<std::remove_const_t<T> *>(pointer)) + bytes);
-}
-
 struct BadInput {
     const char *name;
     const char *pipelines;  // i, t, s

@@ -173,9 +173,7 @@ halnorm_status Call::run_parts() {
         if (workspace_ != nullptr) {
             EXPECT_TRUE(workspace_->surroundings_intact()) << "written beside the workspace";
         }
-        workspace_ = std::make_unique<Memory>(bytes, HALNORM_WORKSPACE_ALIGNMENT,
-                                              Placement{settings.placement.guard, 0}, output_fill);
-        workspace_->make_undefined();
+        workspace_ = lend_workspace(bytes, settings.placement.guard);
         return bytes == 0 ? nullptr : workspace_->data();
     };
     std::vector<double> mean(channels, 0), m2(channels, 0), part_mean(channels), part_m2(channels);
@@ -228,11 +226,7 @@ halnorm_status Call::run() {
     const halnorm_status status = size_query(&c, &no_data, &bytes);
     if (status != HALNORM_OK)
         return status;
-    // Whichever end the other buffers guard, the workspace's end is the one that a kernel runs
-    // over.
-    workspace_ = std::make_unique<Memory>(bytes, HALNORM_WORKSPACE_ALIGNMENT,
-                                          Placement{settings.placement.guard, 0}, output_fill);
-    workspace_->make_undefined();
+    workspace_ = lend_workspace(bytes, settings.placement.guard);
     void *const workspace = bytes == 0 ? nullptr : workspace_->data();
 
     const void *const g = settings.gamma ? gamma.data() : nullptr, *const b = settings.beta ?
@@ -273,10 +267,7 @@ halnorm_status Call::prepare() {
     const halnorm_status status = halnorm_prepare_inference_memory(&c, &in, &bytes);
     if (status != HALNORM_OK)
         return status;
-    prepared_memory_ =
-        std::make_unique<Memory>(bytes, HALNORM_WORKSPACE_ALIGNMENT,
-                                 Placement{settings.placement.guard, 0}, output_fill);
-    prepared_memory_->make_undefined();
+    prepared_memory_ = lend_workspace(bytes, settings.placement.guard);
     const void *const g = settings.gamma ? gamma.data() : nullptr,
                       *const b = settings.beta ? beta.data() : nullptr;
     void *const memory = prepared_memory_->data();

@@ -17,6 +17,7 @@ namespace {
 using namespace test;
 using halnorm::BatchNorm;
 using halnorm::BatchNormOptions;
+using halnorm::PreparedInference;
 using halnorm::Workspace;
 
 constexpr int64_t n = 3, channels = 5, pixels = 7;
@@ -264,8 +265,6 @@ TEST(Layer, InferUsesMovingStatisticsInEveryMode) {
     EXPECT_TRUE(same_bits(y, expected.y));
     EXPECT_TRUE(same_bits(copy_of<float>(layer.moving_mean()), expected.mean));
 }
-
-using halnorm::PreparedInference;
 
 // What a prepared one needs no more: the layer, its weights, and data in the tensors of prepare().
 TEST(Layer, PreparesInferenceOnceForAll) {

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "halnorm/halnorm.h"
 #include "options.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -117,6 +118,13 @@ bool Memory::surroundings_intact() const {
     const bool intact = filled(first_, data_) && filled(data_ + bytes_, first_ + usable_);
     forbid_surroundings();
     return intact;
+}
+
+std::unique_ptr<Memory> lend_workspace(size_t bytes, Guard guard) {
+    auto workspace = std::make_unique<Memory>(bytes, HALNORM_WORKSPACE_ALIGNMENT,
+                                              Placement{guard, 0}, output_fill);
+    workspace->make_undefined();
+    return workspace;
 }
 
 }  // namespace test

@@ -1,6 +1,7 @@
 // Memory that notices who reads or writes beside it.
 #pragma once
 
+#include <memory>
 #include <stddef.h>
 #include <vector>
 
@@ -56,5 +57,9 @@ private:
     size_t mapped_, usable_, bytes_;
     unsigned char fill_;
 };
+
+// Workspace for one call. Whichever end the other buffers guard, its end is the one that a kernel
+// runs over.
+std::unique_ptr<Memory> lend_workspace(size_t bytes, Guard guard);
 
 }  // namespace test

@@ -194,10 +194,6 @@ struct BadInput {
     std::function<void(Arguments &)> spoil;
 };
 
-void *moved(const void *pointer, ptrdiff_t bytes) {
-    return const_cast<char *>(static_cast<const char *>(pointer)) + bytes;
-}
-
 TEST(PreparedBadInputs, are_refused_by_the_first_step) {
     // clang-format off
     const BadInput bad_inputs[] = {

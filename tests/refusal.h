@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 #include <initializer_list>
+#include <stddef.h>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "halnorm/halnorm.h"
@@ -18,6 +20,13 @@ inline void expect_refused(halnorm_status actual, halnorm_status expected, const
     EXPECT_NE(message.find(says), std::string::npos) << message;
     EXPECT_GT(message.size(), 10u);
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+}
+
+// A pointer that is so many bytes further on, aligned or not.
+template<typename T>
+T *moved(T *pointer, ptrdiff_t bytes) {
+    return reinterpret_cast<T *>(
+        reinterpret_cast<char *>(const_cast<std::remove_const_t<T> *>(pointer)) + bytes);
 }
 
 // The elements of all of them, bit for bit; their gaps must be as they were.

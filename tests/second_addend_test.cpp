@@ -80,10 +80,6 @@ struct Arguments {
     size_t bytes = 0;
 };
 
-void *moved(void *pointer, ptrdiff_t bytes) {
-    return static_cast<char *>(pointer) + bytes;
-}
-
 void halve(Arguments &a) {
     a.x.shape[0] = a.y.shape[0] = a.z.shape[0] = 2;
 }
