@@ -15,7 +15,8 @@ PLATFORMS = {
     "aarch64-linux": ("AArch64", "aarch64-linux-gnu", "qemu-aarch64", []),
     "armv7-linux": ("ARMv7", "arm-linux-gnueabihf", "qemu-arm", ["-mfpu=neon-vfpv4"]),
 }
-JOBS = {"normalize": "inference", "prepared": "inference, prepared", "statistics": "statistics", "reduce": "backward, sums", "apply": "backward, dx"}
+JOBS = {"normalize": "inference", "prepared": "inference, prepared", "statistics": "statistics",
+        "reduce": "backward, sums", "apply": "backward, dx"}
 SHAPES = [(2, 64, 784), (8, 64, 49), (2, 17, 900), (64, 10, 1)]
 
 

@@ -166,18 +166,14 @@ int main(int argc, char **argv) {
                                         ones.data(), &ty, workspace, room, &prepared));
 
     for (int i = 0; i < times; i++) {
-        if (is(1, "normalize")) {
-            if (by_halnorm) {
-                check(halnorm_forward_inference(&config, &tx, ones.data(), ones.data(),
-                                                fives.data(), ones.data(), &ty, workspace, room));
-            } else {
+        if (prepared != nullptr || is(1, "normalize")) {
+            if (!by_halnorm) {
                 (nhwc ? normalize_nhwc : normalize_nchw)(k, x.data(), p, y.data());
-            }
-        } else if (is(1, "prepared")) {
-            if (by_halnorm) {
+            } else if (prepared != nullptr) {
                 check(halnorm_run_prepared(prepared, x.data(), nullptr, y.data()));
             } else {
-                (nhwc ? normalize_nhwc : normalize_nchw)(k, x.data(), p, y.data());
+                check(halnorm_forward_inference(&config, &tx, ones.data(), ones.data(),
+                                                fives.data(), ones.data(), &ty, workspace, room));
             }
         } else if (is(1, "statistics")) {
             if (by_halnorm) {

@@ -66,7 +66,7 @@ class Row:
     memcpy_share: typing.Optional[float]  # memcpy's, of the floor; None where the floor reads two tensors
     seconds: float
     rivals: tuple  # the fastest first
-    otherwise: dict  # {cases.STREAMING and the like: Otherwise}, of what was measured
+    otherwise: dict  # {one of cases.OTHERWISE: Otherwise}, of what was measured
 
     @property
     def best(self):
@@ -101,7 +101,7 @@ def _row(case, records):
         shares += _ratios(ns[floor], ns["halnorm"])
         memcpy_shares += _ratios(ns[floor], ns["memcpy"]) if "memcpy" in ns else []
         times += ns["halnorm"]
-        for way in (way for way in (cases.STREAMING, cases.PREPARED) if way in ns):
+        for way in filter(ns.__contains__, cases.OTHERWISE):
             way_shares, gains, beside = ways.setdefault(way, ([], [], {}))
             way_shares += _ratios(ns[floor], ns[way])
             gains += _ratios(ns["halnorm"], ns[way])
@@ -154,7 +154,7 @@ class Mean:
     ratio: typing.Optional[float]  # to the best peer of each shape
     plain_ratio: typing.Optional[float]  # likewise, of those on plain layouts
     best: typing.Optional[str]  # who that is most often
-    otherwise: dict  # {cases.STREAMING and the like: OtherwiseMean}
+    otherwise: dict  # {one of cases.OTHERWISE: OtherwiseMean}
 
 
 def means(all_rows):

@@ -29,6 +29,7 @@ L3_FROM, L3_TO = 0.5e6, 13e6
 # all that needs no elements done beforehand (halnorm_prepare_inference).
 STREAMING = "halnorm, streaming stores"
 PREPARED = "halnorm, prepared"
+OTHERWISE = (STREAMING, PREPARED)
 
 
 class SelectionError(ValueError):

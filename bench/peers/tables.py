@@ -39,7 +39,7 @@ def _ratios(mean):
 
 
 def otherwise(means, way):
-    """Of halnorm called in another way (cases.STREAMING and the like), geometric means over the shapes of a size; ""
+    """Of halnorm called in another way (one of cases.OTHERWISE), geometric means over the shapes of a size; ""
     where none was measured."""
     groups = _by_size(mean for mean in means if way in mean.otherwise)
     if not groups:
