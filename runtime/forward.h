@@ -73,6 +73,14 @@ inline InferencePieces take_inference_pieces(const Plan &plan, Workspace &worksp
     return {take_coefficients(plan, workspace), workspace.take(bytes), workspace.take(bytes)};
 }
 
+inline int run_inference_coefficients(const Plan &plan, const InferencePieces &pieces,
+                                      const void *gamma, const void *beta, const void *moving_mean,
+                                      const void *moving_variance) {
+    return run_moving_coefficients(plan, given_or_filled(plan, gamma, pieces.gamma, 1),
+                                   given_or_filled(plan, beta, pieces.beta, 0), moving_mean,
+                                   moving_variance, pieces.coefficients);
+}
+
 halnorm_status check_moving_statistics(const ForwardArguments &arguments);
 halnorm_status forward_inference(const ForwardArguments &arguments, Normalize normalize);
 

@@ -55,8 +55,7 @@ halnorm_status check_given_statistics(const ForwardArguments &a, const Plan &pla
 
 halnorm_status query_forward_batch(const halnorm_config *config, const halnorm_tensor *x,
                                    bool given_statistics, size_t *bytes) {
-    if (bytes == nullptr)
-        return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
+    HALNORM_TRY(check_bytes(bytes));
     Plan plan;
     HALNORM_TRY(
         make_plan(config, of_x_alone(x, given_statistics ? nullptr : cut_reduction), false, &plan));

@@ -44,9 +44,8 @@ halnorm_status forward_inference(const ForwardArguments &a, Normalize normalize)
         Workspace copy(at(at_workspace), a.workspace_bytes);
         p = take_inference_pieces(plan, copy);
     }
-    const int code = run_moving_coefficients(plan, given_or_filled(plan, at(at_gamma), p.gamma, 1),
-                                             given_or_filled(plan, at(at_beta), p.beta, 0),
-                                             at(at_mean), at(at_variance), p.coefficients);
+    const int code = run_inference_coefficients(plan, p, at(at_gamma), at(at_beta), at(at_mean),
+                                                at(at_variance));
     const ForwardTensors tensors = {at(at_x), at(at_y), at(at_z)};
     return device.end(code != 0 ? code : normalize_all(plan, tensors, normalize, p.coefficients));
 }

@@ -16,7 +16,7 @@ struct halnorm_prepared {
     bool placed;  // how y is stored depends on where the tensors lie
     Plan plan;
     Normalize normalize;
-    InferencePieces pieces;
+    Coefficients coefficients;
 };
 
 namespace halnorm {
@@ -46,7 +46,7 @@ halnorm_status plan_on_cpu(const halnorm_config *config, Operands operands, Plan
 }
 
 int run_here(const halnorm_prepared &p, const Plan &plan, const ForwardTensors &tensors) {
-    return normalize_all(plan, tensors, p.normalize, p.pieces.coefficients);
+    return normalize_all(plan, tensors, p.normalize, p.coefficients);
 }
 
 // In a frame of its own, which small tensors need not have.
@@ -85,29 +85,26 @@ halnorm_status prepare_inference(const ForwardArguments &a, Normalize normalize,
     const Pieces pieces = take_pieces(plan, memory);
     HALNORM_TRY(memory.check("memory"));
 
-    const InferencePieces &i = pieces.inference;
     if (!plan.empty()) {
-        const int code = run_moving_coefficients(plan, given_or_filled(plan, a.gamma, i.gamma, 1),
-                                                 given_or_filled(plan, a.beta, i.beta, 0),
-                                                 a.moving_mean, a.moving_variance, i.coefficients);
+        const int code = run_inference_coefficients(plan, pieces.inference, a.gamma, a.beta,
+                                                    a.moving_mean, a.moving_variance);
         if (code != 0)
             return kernel_status(plan, code);
     }
     halnorm_prepared &p = *pieces.prepared;
-    p = {a.workspace_bytes,
-         *a.config,
-         {},
-         *a.x,
-         a.add ? *a.z : *a.x,
-         *a.y,
-         bytes_of(*a.x),
-         a.add ? bytes_of(*a.z) : 0,
-         bytes_of(*a.y),
-         a.add,
-         built::streaming && !plan.empty() && may_stream(plan, a.add ? 3 : 2),
-         plan,
-         normalize,
-         i};
+    p.bytes = a.workspace_bytes;
+    p.x = *a.x;
+    p.z = a.add ? *a.z : *a.x;
+    p.y = *a.y;
+    p.bytes_of_x = bytes_of(p.x);
+    p.bytes_of_z = a.add ? bytes_of(p.z) : 0;
+    p.bytes_of_y = bytes_of(p.y);
+    p.add = a.add;
+    p.placed = built::streaming && !plan.empty() && may_stream(plan, a.add ? 3 : 2);
+    p.plan = plan;
+    p.normalize = normalize;
+    p.coefficients = pieces.inference.coefficients;
+    p.config = *a.config;
     p.config.variant = nullptr;  // has been chosen
     if (a.config->executor != nullptr) {
         p.executor = *a.config->executor;
@@ -124,8 +121,7 @@ extern "C" {
 
 halnorm_status halnorm_prepare_inference_memory(const halnorm_config *config,
                                                 const halnorm_tensor *x, size_t *bytes) {
-    if (bytes == nullptr)
-        return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
+    HALNORM_TRY(check_bytes(bytes));
     Plan plan;
     HALNORM_TRY(plan_on_cpu(config, of_x_alone(x, nullptr), &plan));
     Workspace memory(nullptr, 0);

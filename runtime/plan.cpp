@@ -11,6 +11,17 @@ namespace {
 // share among threads.
 constexpr int64_t apply_elements = int64_t{64} * 1024;
 
+// For tiny tensors too, where coefficients are repeated once for many calls; but NEON keeps those
+// of 16 channels in registers over all rows. A prepared inference of 64x10 as rows of 80, and as
+// one of 640, takes 1372 and 1059 instructions (AVX-512; AVX2 1775, 1367; AVX 2419, 2004; generic
+// 3260, 3127), on AArch64 1990 and 3222; it is 1.08 times as fast, of 100x17 1.95, 32x100 1.30
+// (AVX2 1.11, 1.8, 1.27; a Xeon, family 6 model 207, 2026-11-29).
+#if defined(__arm__) || defined(__aarch64__)
+constexpr bool wide_rows_are_best = false;
+#else
+constexpr bool wide_rows_are_best = true;
+#endif
+
 // Rows of C channels are seen as rows of f * C where C alone leaves most of a vector empty. f
 // divides the number of rows. Measured on NHWC float32: rows of 64 first, whose coefficients stay
 // in registers over some rows; then of 128 k elements, 64 k, 16 k; 1024 at most; where there are
@@ -32,18 +43,7 @@ constexpr int64_t apply_elements = int64_t{64} * 1024;
 //
 // In tiny tensors a merge of many folds costs more than it saves: 64 elements at most, and any
 // multiple of C, the largest. Without a reduction the next of 16 k up to 128: inference of 64x10
-// 243 ns, now 193, 256x5 329 and 253 (AVX-512). Where coefficients are repeated once for many calls
-// no tensor is tiny, but for NEON, which keeps those of 16 channels in registers over all rows: of
-// 64x10 rows of 80, and one of 640, take a prepared inference 1372 and 1059 instructions (AVX-512;
-// AVX2 1775, 1367; AVX 2419, 2004; generic 3260, 3127), on AArch64 1990 and 3222; it is 1.08 times
-// as fast, of 100x17 1.95, 32x100 1.30 (AVX2 1.11, 1.8, 1.27; a Xeon, family 6 model 207,
-// 2026-11-29).
-#if defined(__arm__) || defined(__aarch64__)
-constexpr bool wide_rows_are_best = false;
-#else
-constexpr bool wide_rows_are_best = true;
-#endif
-
+// 243 ns, now 193, 256x5 329 and 253 (AVX-512).
 int32_t choose_fold(int32_t channels, int32_t rows, bool reduces, bool prepares) {
     if (channels % 64 == 0)
         return 1;
@@ -300,9 +300,8 @@ halnorm_status Workspace::check(const char *name) const {
                << name << ": was NULL, should be " << static_cast<int64_t>(used_) << " bytes";
     }
     if (reinterpret_cast<uintptr_t>(memory_) % HALNORM_WORKSPACE_ALIGNMENT != 0) {
-        return Failure(HALNORM_ERROR_WORKSPACE)
-               << name << ": was not a multiple of " << int64_t{HALNORM_WORKSPACE_ALIGNMENT}
-               << " bytes";
+        return Failure(HALNORM_ERROR_WORKSPACE) << name << ": was not a multiple of "
+                                                << int64_t{HALNORM_WORKSPACE_ALIGNMENT} << " bytes";
     }
     if (bytes_ < used_) {
         return Failure(HALNORM_ERROR_WORKSPACE)

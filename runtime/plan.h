@@ -121,7 +121,7 @@ struct Operands {
     Operand list[max_tensors - 1];
     int count, reduced;
     CutReduction cut;
-    bool scratch = false;  // one more tensor in the workspace
+    bool scratch = false;   // one more tensor in the workspace
     bool prepares = false;  // coefficients that many calls will use
     // Index of what the call's last pass over the tensors writes and does not read, y or dx.
     int result = -1;
@@ -165,13 +165,19 @@ private:
     size_t bytes_, used_ = 0;
 };
 
+// Where a size query is to write its answer.
+inline halnorm_status check_bytes(const size_t *bytes) {
+    if (bytes != nullptr)
+        return HALNORM_OK;
+    return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
+}
+
 // The size query of a pipeline whose `take_pieces(plan, workspace)` takes all that it needs.
 template<typename Pieces>
 halnorm_status query_workspace(const halnorm_config *config, const halnorm_tensor *x,
                                CutReduction cut, size_t *bytes,
                                Pieces (*take_pieces)(const Plan &, Workspace &)) {
-    if (bytes == nullptr)
-        return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
+    HALNORM_TRY(check_bytes(bytes));
     Plan plan;
     HALNORM_TRY(make_plan(config, of_x_alone(x, cut), false, &plan));
     Workspace workspace(nullptr, 0);

@@ -247,9 +247,6 @@ private:
         size_t size(int i) const { return text[i] != nullptr ? std::strlen(text[i]) + 1 : 40; }
     };
 
-    static Status of(halnorm_status code) {
-        return {code, code == HALNORM_OK ? "" : halnorm_last_error()};
-    }
     static Status empty() {
         return {HALNORM_ERROR_NULL, "layer: was empty, should come from BatchNorm::create"};
     }
@@ -278,10 +275,10 @@ private:
     template<typename Query, typename Call>
     static Status run(Workspace &workspace, Query query, Call call) {
         size_t bytes = 0;
-        Status status = of(query(&bytes));
+        Status status = detail::status_of(query(&bytes));
         if (status.ok())
             status = workspace.reserve(bytes);
-        return status.ok() ? of(call(workspace.data(), workspace.size())) : status;
+        return status.ok() ? detail::status_of(call(workspace.data(), workspace.size())) : status;
     }
     // Lends the layer's workspace to one call at a time, and a passing one to the others.
     template<typename Call>
@@ -482,7 +479,7 @@ inline Status BatchNorm::create(const BatchNormOptions &options, BatchNorm *laye
     const int64_t smallest[] = {1, options.num_channels};
     const halnorm_tensor x = halnorm_dense_tensor(nullptr, options.dtype, 2, smallest);
     size_t bytes = 0;
-    status = of(halnorm_forward_inference_workspace(&config, &x, &bytes));
+    status = detail::status_of(halnorm_forward_inference_workspace(&config, &x, &bytes));
     if (!status.ok())
         return status;
 

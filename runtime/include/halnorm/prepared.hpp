@@ -60,8 +60,7 @@ private:
                     "y: was x or z itself, should be memory of its own, or options.in_place be "
                     "true"};
         }
-        const halnorm_status code = halnorm_run_prepared(prepared_, x, z, y);
-        return {code, code == HALNORM_OK ? "" : halnorm_last_error()};
+        return detail::status_of(halnorm_run_prepared(prepared_, x, z, y));
     }
 
     Workspace memory_;

@@ -24,6 +24,13 @@ struct [[nodiscard]] Status {
     bool ok() const { return code == HALNORM_OK; }
 };
 
+namespace detail {
+// Of a call in C.
+inline Status status_of(halnorm_status code) {
+    return {code, code == HALNORM_OK ? "" : halnorm_last_error()};
+}
+}  // namespace detail
+
 // A tensor that is only read: any halnorm_tensor, or a view of const memory.
 struct InputTensor {
     halnorm_tensor view;
