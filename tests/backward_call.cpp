@@ -69,13 +69,12 @@ BackwardCall::BackwardCall(const BackwardCase &s, uint64_t seed)
     reference::Array order;
     order.shape.assign(view.shape, view.shape + view.rank);
     order.channel_axis = s.layout == HALNORM_NCHW ? 1 : view.rank - 1;
-    for (size_t i = 0; i < x.size(); i++) {
-        const size_t c = order.channel_of(i);
+    order.for_each([&](size_t i, size_t c) {
         values.push_back(center[c] + deviation[c] * random.uniform(-1.7, 1.7));
         dy.set(i, random.uniform(-0.75, 1.25));
         if (s.add)
             z->set(i, random.uniform(-2, 2));
-    }
+    });
     forward(values);
 }
 
@@ -83,13 +82,14 @@ void BackwardCall::forward(const std::vector<double> &values) {
     x.set(values);
     reference::Array a = reference::read(x.view(), settings.layout);
     reference::Parameters p = parameters(settings, gamma, beta);
-    if (!settings.from_y)
-        p.activation = HALNORM_ACT_NONE;  // y is not needed
     if (!settings.batch) {
         p.moving_mean = mean.values();
         p.moving_variance = inv_std.values();
     }
-    const reference::Forward f = settings.batch ? forward_training(a, p) : forward_inference(a, p);
+    const reference::Statistics s = settings.batch ? statistics(a) : reference::Statistics();
+    if (!settings.from_y)
+        a.shape[0] = 0;  // of no element y is needed
+    const reference::Forward f = settings.batch ? forward_apply(a, s, p) : forward_inference(a, p);
     if (settings.batch) {
         mean.set(f.saved_mean);
         inv_std.set(f.saved_inv_std);

@@ -109,11 +109,9 @@ Call::Call(const Case &s, uint64_t seed)
         moving_mean.set(c, random.uniform(-2, 2));
         moving_variance.set(c, random.uniform(0.5, 2));
     }
-    const reference::Array order = shape();
-    for (size_t i = 0; i < x.size(); i++) {
-        const size_t c = order.channel_of(i);
+    shape().for_each([&](size_t i, size_t c) {
         x.set(i, center[c] + deviation[c] * random.uniform(-1.7, 1.7));
-    }
+    });
     for (size_t i = 0; z && i < z->size(); i++)
         z->set(i, random.uniform(-2, 2));
 }
@@ -330,7 +328,8 @@ void Call::expect_forward() {
     const reference::Array &in = input_;
     const reference::Parameters &p = *parameters_;
     const std::vector<double> *const addend = settings.add ? &z_ : nullptr;
-    expected = training ? forward_training(in, p, addend) : forward_inference(in, p, addend);
+    const reference::Statistics s = training ? statistics(in) : reference::Statistics();
+    expected = training ? forward_apply(in, s, p, addend) : forward_inference(in, p, addend);
     const reference::Forward &f = expected;
     const double m = static_cast<double>(in.count());
     const Source source = training ? Source::batch : Source::moving;
@@ -341,7 +340,6 @@ void Call::expect_forward() {
     if (!training)
         return;
 
-    const reference::Statistics s = statistics(in);
     // Of one element per channel exact zeros are saved, whatever it is.
     const auto mean_error = [&](size_t c) {
         return in.count() > 1 ? mean_absolute(settings.dtype, s, c) : 0;

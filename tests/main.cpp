@@ -1,6 +1,7 @@
 // main() of the test programs. A program that ran nothing but skipped tests says so to ctest with
 // exit status 77.
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,9 @@ int main(int argc, char **argv) {
     unsetenv("HALNORM_VARIANT");
     unsetenv("HALNORM_VERBOSE");
     halnorm_enable_gpu();
+    // Results come and go by the megabyte: the C library keeps the pages.
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
     testing::InitGoogleTest(&argc, argv);
     test::options.program = argv[0];
     constexpr char expect[] = "--expect-chosen=";

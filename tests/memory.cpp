@@ -1,5 +1,7 @@
 #include "memory.h"
 
+#include <map>
+#include <mutex>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +54,67 @@ void allow(unsigned char *from, unsigned char *to) {
 #endif
 }
 
+size_t page_size() {
+    static const size_t size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    return size;
+}
+
+size_t guard_size() {
+    return options.guard_pages ? page_size() : 256 * page_size();  // several rows' width
+}
+
+// Pages between pages that fault, kept for the next buffer of their size: to map, protect and unmap
+// them takes longer than what most tests do in them.
+class Mappings {
+public:
+    unsigned char *take(size_t usable) {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            std::vector<unsigned char *> &kept = kept_[usable];
+            if (!kept.empty()) {
+                unsigned char *const first = kept.back();
+                kept.pop_back();
+                kept_bytes_ -= usable;
+                allow(first, first + usable);
+                return first;
+            }
+        }
+        const size_t guard = guard_size();
+        void *const mapping = mmap(nullptr, usable + 2 * guard, PROT_READ | PROT_WRITE,
+                                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        check(mapping != MAP_FAILED, "mmap");
+        unsigned char *const first = static_cast<unsigned char *>(mapping) + guard;
+        if (options.guard_pages) {
+            check(mprotect(mapping, guard, PROT_NONE) == 0, "mprotect");
+            check(mprotect(first + usable, guard, PROT_NONE) == 0, "mprotect");
+        }
+        return first;
+    }
+    void give_back(unsigned char *first, size_t usable) {
+        constexpr size_t enough = 128 << 20;
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (kept_bytes_ + usable > enough) {
+            munmap(first - guard_size(), usable + 2 * guard_size());
+            return;
+        }
+        // Who still uses it is reported by ASan and valgrind, and otherwise finds no number.
+        memset(first, input_fill, usable);
+        forbid(first, first + usable);
+        kept_bytes_ += usable;
+        kept_[usable].push_back(first);
+    }
+
+private:
+    std::mutex mutex_;
+    std::map<size_t, std::vector<unsigned char *>> kept_;  // by their usable bytes
+    size_t kept_bytes_ = 0;
+};
+
+Mappings &mappings() {
+    static Mappings *const all = new Mappings;  // for buffers that outlive main()
+    return *all;
+}
+
 }  // namespace
 
 void make_undefined(void *data, size_t bytes) {
@@ -59,6 +122,12 @@ void make_undefined(void *data, size_t bytes) {
 #if HALNORM_TEST_VALGRIND
     static_cast<void>(VALGRIND_MAKE_MEM_UNDEFINED(data, bytes));
 #endif
+}
+
+// They are if the first is, and each is what the one before it is.
+bool all_are(unsigned char fill, const unsigned char *from, const unsigned char *to) {
+    const size_t size = static_cast<size_t>(to - from);
+    return size == 0 || (*from == fill && memcmp(from, from + 1, size - 1) == 0);
 }
 
 std::vector<unsigned char> Memory::bytes_within() const {
@@ -69,20 +138,10 @@ std::vector<unsigned char> Memory::bytes_within() const {
 
 Memory::Memory(size_t bytes, size_t alignment, Placement placement, unsigned char fill)
     : bytes_(bytes), fill_(fill) {
-    const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    const size_t guard = options.guard_pages ? page : 256 * page;  // several rows' width
+    const size_t page = page_size();
     const size_t shift = static_cast<size_t>(placement.offset) * alignment;
     usable_ = (bytes + shift + alignment + page - 1) / page * page;
-    mapped_ = usable_ + 2 * guard;
-    void *mapping =
-        mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    check(mapping != MAP_FAILED, "mmap");
-    mapping_ = static_cast<unsigned char *>(mapping);
-    first_ = mapping_ + guard;
-    if (options.guard_pages) {
-        check(mprotect(mapping_, guard, PROT_NONE) == 0, "mprotect");
-        check(mprotect(first_ + usable_, guard, PROT_NONE) == 0, "mprotect");
-    }
+    first_ = mappings().take(usable_);
     memset(first_, fill, usable_);
     if (placement.guard == Guard::before) {
         data_ = first_ + shift;
@@ -95,7 +154,7 @@ Memory::Memory(size_t bytes, size_t alignment, Placement placement, unsigned cha
 
 Memory::~Memory() {
     allow_surroundings();
-    munmap(mapping_, mapped_);
+    mappings().give_back(first_, usable_);
 }
 
 void Memory::forbid_surroundings() const {
@@ -110,12 +169,8 @@ void Memory::allow_surroundings() const {
 
 bool Memory::surroundings_intact() const {
     allow_surroundings();
-    // All bytes are the fill if the first is, and each is what the one before it is.
-    const auto filled = [this](const unsigned char *from, const unsigned char *to) {
-        const size_t size = static_cast<size_t>(to - from);
-        return size == 0 || (*from == fill_ && memcmp(from, from + 1, size - 1) == 0);
-    };
-    const bool intact = filled(first_, data_) && filled(data_ + bytes_, first_ + usable_);
+    const bool intact =
+        all_are(fill_, first_, data_) && all_are(fill_, data_ + bytes_, first_ + usable_);
     forbid_surroundings();
     return intact;
 }

@@ -25,6 +25,9 @@ constexpr unsigned char input_fill = 0xff, output_fill = 0xa5;
 // before that is reported. The bytes stay what they are.
 void make_undefined(void *data, size_t bytes);
 
+// Whether all bytes from `from` to before `to` are `fill`.
+bool all_are(unsigned char fill, const unsigned char *from, const unsigned char *to);
+
 // A buffer between two pages that fault on any access. What lies between it and them is nobody's:
 // under ASan and valgrind each access to it is reported.
 class Memory {
@@ -53,8 +56,8 @@ private:
     void forbid_surroundings() const;
     void allow_surroundings() const;
 
-    unsigned char *mapping_, *first_, *data_;
-    size_t mapped_, usable_, bytes_;
+    unsigned char *first_, *data_;  // of the pages and of the buffer
+    size_t usable_, bytes_;
     unsigned char fill_;
 };
 

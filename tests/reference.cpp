@@ -12,17 +12,17 @@ using Real = long double;
 using Real = double;
 #endif
 
-// Neumaier's sum: the rounding error of each addition is kept and added at the end.
+// Neumaier's sum: the rounding error of each addition is kept and added at the end. That of an
+// infinity is NaN, and says nothing.
 class Sum {
 public:
     void add(Real value) {
         const Real sum = sum_ + value;
         const bool larger = std::fabs(sum_) >= std::fabs(value);
-        const Real lost = larger ? (sum_ - sum) + value : (value - sum) + sum_;
-        lost_ += std::isfinite(lost) ? lost : 0;
+        lost_ += larger ? (sum_ - sum) + value : (value - sum) + sum_;
         sum_ = sum;
     }
-    Real value() const { return sum_ + lost_; }
+    Real value() const { return std::isfinite(lost_) ? sum_ + lost_ : sum_; }
 
 private:
     Real sum_ = 0, lost_ = 0;
@@ -34,15 +34,14 @@ Real inverse_deviation(Real variance, Real epsilon) {
 }
 
 void normalize(const Array &x, const std::vector<double> *z, const Parameters &p, Forward &f) {
-    for (size_t i = 0; i < x.values.size(); i++) {
-        const size_t c = x.channel_of(i);
+    x.for_each([&](size_t i, size_t c) {
         const Real xhat = (static_cast<Real>(x.values[i]) - f.center[c]) * f.inv_std[c];
         const Real v = f.gamma[c] * xhat + f.beta[c] + (z == nullptr ? 0 : (*z)[i]);
         f.xhat.push_back(static_cast<double>(xhat));
         f.normalized.push_back(static_cast<double>(v));
         f.y.push_back(static_cast<double>(
             p.activation == HALNORM_ACT_NONE ? v : activate(p.activation, p.alpha, v)));
-    }
+    });
 }
 
 double value_at(const halnorm_tensor &tensor, int64_t offset) {
@@ -66,12 +65,16 @@ int64_t Array::count() const {
     return count;
 }
 
-size_t Array::channel_of(size_t index) const {
+size_t Array::inner() const {
     size_t inner = 1;
     for (size_t axis = static_cast<size_t>(channel_axis) + 1; axis < shape.size(); axis++) {
         inner *= static_cast<size_t>(shape[axis]);
     }
-    return index / inner % static_cast<size_t>(channels());
+    return inner;
+}
+
+size_t Array::channel_of(size_t index) const {
+    return index / inner() % static_cast<size_t>(channels());
 }
 
 Array read(const halnorm_tensor &tensor, halnorm_layout layout) {
@@ -108,18 +111,19 @@ Statistics statistics(const Array &x) {
 
     const Real m = static_cast<Real>(s.count);
     std::vector<Sum> sums(channels), deviations(channels), squares(channels);
-    for (size_t i = 0; i < x.values.size(); i++)
-        sums[x.channel_of(i)].add(x.values[i]);
-    for (size_t i = 0; i < x.values.size(); i++) {
-        const size_t c = x.channel_of(i);
-        const Real d = x.values[i] - sums[c].value() / m;
+    x.for_each([&](size_t i, size_t c) { sums[c].add(x.values[i]); });
+    std::vector<Real> means;
+    for (const Sum &sum : sums)
+        means.push_back(sum.value() / m);
+    x.for_each([&](size_t i, size_t c) {
+        const Real d = x.values[i] - means[c];
         deviations[c].add(d);  // 0 but for the rounding of the mean
         squares[c].add(d * d);
-    }
+    });
     for (size_t c = 0; c < channels; c++) {
         const Real rest = deviations[c].value() / m;
         const Real correction = std::isfinite(rest) ? rest : 0;
-        s.mean[c] = static_cast<double>(sums[c].value() / m + correction);
+        s.mean[c] = static_cast<double>(means[c] + correction);
         s.m2[c] = static_cast<double>(squares[c].value() - m * correction * correction);
     }
     return s;
@@ -201,7 +205,7 @@ Forward forward_apply(const Array &x, const Statistics &s, const Parameters &p,
 }
 
 Gradients backward(const Backward &b, const Sums *totals) {
-    const size_t channels = static_cast<size_t>(b.x.channels()), size = b.x.values.size();
+    const size_t channels = static_cast<size_t>(b.x.channels());
     const Parameters &p = b.p;
     Gradients r;
     r.sums.count = b.x.count();
@@ -210,8 +214,7 @@ Gradients backward(const Backward &b, const Sums *totals) {
 
     std::vector<Sum> sum_g(channels), sum_g_xhat(channels);
     std::vector<Real> xhats, gs;
-    for (size_t i = 0; i < size; i++) {
-        const size_t c = b.x.channel_of(i);
+    b.x.for_each([&](size_t i, size_t c) {
         Real v, xhat;
         if (b.from_y) {
             v = static_cast<Real>(inverse(p.activation, p.alpha, b.x.values[i], b.u));
@@ -221,15 +224,17 @@ Gradients backward(const Backward &b, const Sums *totals) {
             v = one ? b.x.values[i] : p.gamma[c] * xhat + p.beta[c];
             v += b.z.empty() ? 0 : b.z[i];
         }
-        const Real g = b.dy[i] * static_cast<Real>(derivative(p.activation, p.alpha, v));
+        const Real slope = static_cast<Real>(derivative(p.activation, p.alpha, v));
+        const Real g = b.dy[i] * slope;
         xhats.push_back(xhat);
         gs.push_back(g);
         r.v.push_back(static_cast<double>(v));
+        r.slope.push_back(static_cast<double>(slope));
         r.xhat.push_back(static_cast<double>(xhat));
         r.g.push_back(static_cast<double>(g));
         sum_g[c].add(g);
         sum_g_xhat[c].add(g * xhat);
-    }
+    });
     for (size_t c = 0; c < channels; c++) {
         r.sums.g.push_back(static_cast<double>(sum_g[c].value()));
         r.sums.g_xhat.push_back(static_cast<double>(sum_g_xhat[c].value()));
@@ -243,14 +248,13 @@ Gradients backward(const Backward &b, const Sums *totals) {
     r.dbeta = whole.g;
     r.dgamma = whole.g_xhat;
     const Real m = static_cast<Real>(count);
-    for (size_t i = 0; i < size; i++) {
-        const size_t c = b.x.channel_of(i);
+    b.x.for_each([&](size_t i, size_t c) {
         const Real scale = static_cast<Real>(p.gamma[c]) * b.inv_std[c];
         Real d = gs[i];
         if (b.batch)
             d -= whole.g[c] / m + xhats[i] * (whole.g_xhat[c] / m);
         r.dx.push_back(static_cast<double>(scale * d));
-    }
+    });
     return r;
 }
 

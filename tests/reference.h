@@ -18,7 +18,20 @@ struct Array {
 
     int64_t channels() const { return shape[static_cast<size_t>(channel_axis)]; }
     int64_t count() const;                  // elements per channel
+    size_t inner() const;                   // elements beside each other that share a channel
     size_t channel_of(size_t index) const;  // of values[index]
+
+    // body(index, channel) of each element, in the order of values.
+    template<typename Body>
+    void for_each(Body body) const {
+        const size_t run = inner(), all = static_cast<size_t>(channels());
+        for (size_t i = 0, end = static_cast<size_t>(count()) * all; i < end;) {
+            for (size_t c = 0; c < all; c++) {
+                for (size_t last = i + run; i < last; i++)
+                    body(i, c);
+            }
+        }
+    }
 };
 
 Array read(const halnorm_tensor &tensor, halnorm_layout layout);
@@ -83,7 +96,8 @@ struct Sums {
 };
 
 struct Gradients {
-    std::vector<double> v, xhat, g;  // of each element: act's argument, x normalized, dy * act'(v)
+    // Of each element: act's argument, act' of it, x normalized, dy * act'.
+    std::vector<double> v, slope, xhat, g;
     std::vector<double> dx, dgamma, dbeta;
     Sums sums;  // over x, whatever the totals
 };

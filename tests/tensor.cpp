@@ -42,10 +42,6 @@ const char *name(Spread spread) {
     return "?";
 }
 
-size_t size_of(halnorm_dtype dtype) {
-    return dtype == HALNORM_FLOAT32 ? sizeof(float) : sizeof(double);
-}
-
 int64_t Geometry::elements() const {
     int64_t n = 1;
     for (int64_t extent : shape)
@@ -62,14 +58,22 @@ int64_t Geometry::span() const {
     return last + 1;
 }
 
+bool Geometry::row_major() const {
+    int64_t stride = 1;
+    for (size_t axis = shape.size(); axis-- > 0; stride *= shape[axis]) {
+        if (shape[axis] != 1 && strides[axis] != stride)
+            return false;
+    }
+    return true;
+}
+
 std::vector<int64_t> Geometry::offsets() const {
     std::vector<int64_t> all;
-    all.reserve(static_cast<size_t>(elements()));
     if (elements() > 0)
         all.push_back(0);
     for (size_t axis = 0; axis < shape.size() && !all.empty(); axis++) {
         std::vector<int64_t> finer;
-        finer.reserve(all.capacity());
+        finer.reserve(all.size() * static_cast<size_t>(shape[axis]));
         for (int64_t start : all) {
             for (int64_t i = 0; i < shape[axis]; i++)
                 finer.push_back(start + i * strides[axis]);
@@ -110,7 +114,8 @@ Geometry geometry(halnorm_layout layout, int rank, int64_t n, int64_t c, int64_t
 
 Tensor::Tensor(halnorm_dtype dtype, const Geometry &geometry, Placement placement,
                unsigned char fill)
-    : dtype_(dtype), geometry_(geometry), offsets_(geometry.offsets()),
+    : dtype_(dtype), geometry_(geometry), size_(static_cast<size_t>(geometry.elements())),
+      offsets_(geometry.row_major() ? std::vector<int64_t>() : geometry.offsets()),
       memory_(static_cast<size_t>(geometry.span()) * size_of(dtype), size_of(dtype), placement,
               fill) {}
 
@@ -127,30 +132,16 @@ halnorm_tensor Tensor::view() const {
     return t;
 }
 
+template<typename Body>
+void Tensor::for_each_piece(Body body) const {
+    const size_t pieces = offsets_.empty() ? size_ > 0 : size_;
+    const size_t bytes = (offsets_.empty() ? size_ : 1) * size_of(dtype_);
+    for (size_t i = 0; i < pieces; i++)
+        body(element(i), bytes);
+}
+
 void Tensor::make_undefined() {
-    const size_t width = size_of(dtype_);
-    for (int64_t offset : offsets_)
-        test::make_undefined(memory_.data() + static_cast<size_t>(offset) * width, width);
-}
-
-void Tensor::set(size_t index, double value) {
-    unsigned char *p = memory_.data() + static_cast<size_t>(offsets_[index]) * size_of(dtype_);
-    const float single = static_cast<float>(value);
-    memcpy(p, dtype_ == HALNORM_FLOAT32 ? static_cast<const void *>(&single) : &value,
-           size_of(dtype_));
-}
-
-double Tensor::get(size_t index) const {
-    const unsigned char *p =
-        memory_.data() + static_cast<size_t>(offsets_[index]) * size_of(dtype_);
-    float single;
-    double value;
-    if (dtype_ == HALNORM_FLOAT32) {
-        memcpy(&single, p, sizeof single);
-        return single;
-    }
-    memcpy(&value, p, sizeof value);
-    return value;
+    for_each_piece([](unsigned char *p, size_t bytes) { test::make_undefined(p, bytes); });
 }
 
 void Tensor::set(const std::vector<double> &values) {
@@ -166,20 +157,20 @@ std::vector<double> Tensor::values() const {
 }
 
 void Tensor::set_bits(const std::vector<unsigned char> &all) {
-    const size_t width = size_of(dtype_);
-    for (size_t i = 0; i < size(); i++) {
-        memcpy(memory_.data() + static_cast<size_t>(offsets_[i]) * width, all.data() + i * width,
-               width);
-    }
+    const unsigned char *from = all.data();
+    for_each_piece([&](unsigned char *p, size_t bytes) {
+        memcpy(p, from, bytes);
+        from += bytes;
+    });
 }
 
 std::vector<unsigned char> Tensor::bits() const {
-    const size_t width = size_of(dtype_);
-    std::vector<unsigned char> all(size() * width);
-    for (size_t i = 0; i < size(); i++) {
-        memcpy(all.data() + i * width, memory_.data() + static_cast<size_t>(offsets_[i]) * width,
-               width);
-    }
+    std::vector<unsigned char> all(size() * size_of(dtype_));
+    unsigned char *to = all.data();
+    for_each_piece([&](const unsigned char *p, size_t bytes) {
+        memcpy(to, p, bytes);
+        to += bytes;
+    });
     return all;
 }
 
@@ -189,15 +180,10 @@ bool Tensor::gaps_intact() const {
     if (static_cast<size_t>(geometry_.span()) == size())
         return true;
     std::vector<unsigned char> copy(memory_.data(), memory_.data() + memory_.bytes());
-    const size_t width = size_of(dtype_);
-    for (int64_t offset : offsets_) {
-        memset(copy.data() + static_cast<size_t>(offset) * width, memory_.fill(), width);
-    }
-    for (unsigned char byte : copy) {
-        if (byte != memory_.fill())
-            return false;
-    }
-    return true;
+    for_each_piece([&](const unsigned char *p, size_t bytes) {
+        memset(copy.data() + (p - memory_.data()), memory_.fill(), bytes);
+    });
+    return all_are(memory_.fill(), copy.data(), copy.data() + copy.size());
 }
 
 halnorm_tensor images(const halnorm_tensor &whole, int64_t first, int64_t last) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <string.h>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct Geometry {
 
     int64_t elements() const;
     int64_t span() const;  // elements from the first to the last, both included; 0 if empty
+    bool row_major() const;  // without gaps, each element where its number says
     std::vector<int64_t> offsets() const;  // of each element, in row-major order of the shape
 };
 
@@ -39,7 +41,9 @@ inline Geometry vector_of(int64_t c) {
     return {{c}, {1}};
 }
 
-size_t size_of(halnorm_dtype dtype);
+inline size_t size_of(halnorm_dtype dtype) {
+    return dtype == HALNORM_FLOAT32 ? sizeof(float) : sizeof(double);
+}
 
 class Tensor {
 public:
@@ -47,15 +51,30 @@ public:
 
     halnorm_tensor view() const;
     void *data() const { return memory_.data(); }  // never NULL
-    size_t size() const { return offsets_.size(); }
+    size_t size() const { return size_; }
     halnorm_dtype dtype() const { return dtype_; }
 
     // The elements, without the gaps, as memory that nothing was written to (memory.h).
     void make_undefined();
 
     // Element `index` in row-major order. Values are rounded to the dtype.
-    void set(size_t index, double value);
-    double get(size_t index) const;
+    void set(size_t index, double value) {
+        const float single = static_cast<float>(value);
+        if (dtype_ == HALNORM_FLOAT32)
+            memcpy(element(index), &single, sizeof single);
+        else
+            memcpy(element(index), &value, sizeof value);
+    }
+    double get(size_t index) const {
+        float single;
+        double value;
+        if (dtype_ == HALNORM_FLOAT32) {
+            memcpy(&single, element(index), sizeof single);
+            return single;
+        }
+        memcpy(&value, element(index), sizeof value);
+        return value;
+    }
     void set(const std::vector<double> &values);
     std::vector<double> values() const;
     // The elements' bytes in row-major order, to compare bit for bit.
@@ -66,9 +85,18 @@ public:
     bool gaps_intact() const;
 
 private:
+    unsigned char *element(size_t index) const {
+        const size_t place = offsets_.empty() ? index : static_cast<size_t>(offsets_[index]);
+        return memory_.data() + place * size_of(dtype_);
+    }
+    // body(first byte, bytes) of pieces that are all elements, in row-major order.
+    template<typename Body>
+    void for_each_piece(Body body) const;
+
     halnorm_dtype dtype_;
     Geometry geometry_;
-    std::vector<int64_t> offsets_;
+    size_t size_;
+    std::vector<int64_t> offsets_;  // empty where they would be the numbers
     Memory memory_;
 };
 

@@ -186,8 +186,7 @@ inline BackwardTolerance backward_tolerance(halnorm_dtype dtype, const reference
     t.dbeta.assign(channels, 0);
     t.dgamma.assign(channels, 0);
     std::vector<double> magnitudes;
-    for (size_t i = 0; i < r.g.size(); i++) {
-        const size_t c = b.x.channel_of(i);
+    b.x.for_each([&](size_t i, size_t c) {
         const double gamma = fabs(b.p.gamma[c]), beta = fabs(b.p.beta[c]), v = r.v[i];
         double magnitude, v_error;
         if (b.from_y) {
@@ -203,21 +202,19 @@ inline BackwardTolerance backward_tolerance(halnorm_dtype dtype, const reference
             v_error = one ? 0 : 16 * u * (gamma * (1 + magnitude) + beta);
             v_error += b.z.empty() ? 0 : added_absolute(dtype, b.z[i], v);
         }
-        const double slope = static_cast<double>(reference::derivative(act, alpha, v));
         const double dy = fabs(b.dy[i]), g = fabs(r.g[i]);
-        const double g_error = dy * derivative_absolute(dtype, act, alpha, v, v_error, slope) +
+        const double g_error = dy * derivative_absolute(dtype, act, alpha, v, v_error, r.slope[i]) +
                                (act == HALNORM_ACT_NONE ? 0 : 2 * u * g);
         t.dz.push_back(g_error);
         magnitudes.push_back(magnitude);
         t.dbeta[c] += sums * g + g_error;
         t.dgamma[c] += (sums + 8 * u) * g * magnitude + g_error * magnitude;
+    });
+    if (one) {
+        t.dx = t.dz;
+        return t;
     }
-    for (size_t i = 0; i < r.g.size(); i++) {
-        const size_t c = b.x.channel_of(i);
-        if (one) {
-            t.dx.push_back(t.dz[i]);
-            continue;
-        }
+    b.x.for_each([&](size_t i, size_t c) {
         const double scale = fabs(b.p.gamma[c]) * b.inv_std[c];
         double terms = fabs(r.g[i]), errors = t.dz[i];
         if (b.batch) {
@@ -225,7 +222,7 @@ inline BackwardTolerance backward_tolerance(halnorm_dtype dtype, const reference
             errors += t.dbeta[c] / m + magnitudes[i] * t.dgamma[c] / m;
         }
         t.dx.push_back(scale * (8 * u * terms + errors));
-    }
+    });
     return t;
 }
 
