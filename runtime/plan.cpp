@@ -235,7 +235,8 @@ halnorm_status check_config(const halnorm_config *config) {
 
 }  // namespace
 
-Slice Plan::apply_slice(int64_t task) const {
+Slice Plan::apply_slice(int64_t index) const {
+    const int64_t task = last_first ? apply_tasks() - 1 - index : index;
     const int64_t c = task % channel_parts * apply_channels, n = task / channel_parts * apply_rows;
     return {c, clamp(apply.width() - c, 0, apply_channels), n,
             clamp(apply.n.extent - n, 0, apply_rows)};
@@ -253,6 +254,7 @@ void place_result(const Operands &operands, Plan *plan) {
     if (built::streaming && cpu && !plan->empty())
         choose_stores(operands, plan);
     cpu ? cut_apply(plan) : apply_at_once(plan);
+    plan->last_first = operands.cut != nullptr;
 }
 
 halnorm_status make_plan(const halnorm_config *config, const Operands &operands, bool with_data,

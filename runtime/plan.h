@@ -93,6 +93,12 @@ struct Plan {
     // Normalization on its own: a task takes so many rows of so many channels, in so many parts of
     // the rows and of the channels.
     int64_t apply_rows, apply_channels, row_parts, channel_parts;
+    // Those tasks from the last one on, after a reduction: what it has read last is still in the
+    // cache. Times as fast, NHWC, relu, float32, training and backward, with an L2 that knows nothing
+    // of the call before it: 1x512x28x28 1.06, 1.11, 1x64x112x112 1.06, 1.06, 8x2048x7x7 1.05, 1.04,
+    // 4096x256 1.05, 1.04, 8x64x56x56 1.03, 1.03, 8x1024x14x14 1.03, 1.02; from 13 MB of x on the
+    // same (Xeon with 2 MB of L2, AVX-512, 2026-11-29).
+    bool last_first;
 
     int64_t channels() const { return config->num_channels; }
     int64_t count() const {
@@ -106,7 +112,7 @@ struct Plan {
     int64_t reduce_tasks() const;
     Slice reduce_slice(int64_t task) const;
     int64_t apply_tasks() const { return row_parts * channel_parts; }
-    Slice apply_slice(int64_t task) const;
+    Slice apply_slice(int64_t index) const;
     Slice apply_all(int64_t c, int64_t some_channels) const;  // all rows of some channels
 };
 
