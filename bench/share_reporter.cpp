@@ -32,8 +32,9 @@ void ShareReporter::ReportRuns(const std::vector<Run> &runs) {
         times.seconds.push_back(seconds / static_cast<double>(run.iterations));
         const auto rate = run.counters.find("bytes_per_second");
         if (rate != run.counters.end()) {
-            times.bytes_per_second = rate->second.value;
-            times.bytes = rate->second.value * times.seconds.back();
+            // The rate is of real time whichever the times are.
+            times.bytes = rate->second.value * run.real_accumulated_time /
+                          static_cast<double>(run.iterations);
         }
     }
     if (!shown.empty())
@@ -58,7 +59,7 @@ void ShareReporter::Finalize() {
             continue;  // filtered out
         const Times &memcpy_times = row["memcpy"];
         const double copy = memcpy_times.bytes / median(memcpy_times.seconds);
-        std::printf("%-44s%12.1f", group.c_str(), memcpy_times.bytes_per_second / 1e9);
+        std::printf("%-44s%12.1f", group.c_str(), copy / 1e9);
         for (const std::string &v : variants_) {
             if (row.count(v) == 0) {
                 std::printf("%12s", "-");

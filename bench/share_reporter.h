@@ -23,8 +23,8 @@ public:
 
 private:
     struct Times {
-        std::vector<double> seconds;             // per call, one for each repetition
-        double bytes_per_second = 0, bytes = 0;  // bytes: per iteration  // of the last
+        std::vector<double> seconds;  // per call, one for each repetition
+        double bytes = 0;             // of least traffic per call
     };
     bool cpu_time_;
     std::vector<std::string> groups_, variants_;

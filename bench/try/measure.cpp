@@ -15,6 +15,12 @@ namespace {
 // A batch lasts long enough that reading the clock does not matter, and not so long that the
 // machine's moods change within a pair.
 constexpr double batch_seconds = 300e-6;
+// Calls before a batch, until the caches are as the call itself leaves them: the sides and the other
+// placements have filled them with theirs. After one, the same library on both sides was 0.58 to
+// 1.7 times as fast as itself by who came first (training of 8x64x56x56), after eight 1.00 (Xeon
+// with 2 MB of L2, 2026-11-29). A call that takes longer than all of them leaves its tensors in
+// memory.
+constexpr double most_warm_up_calls = 8, warm_up_seconds = 8e-3;
 // An interval this narrow answers the question.
 constexpr double narrow = 0.005;
 constexpr size_t most_rounds = 100;
@@ -100,8 +106,16 @@ double seconds_per_call(const Timed &call, int64_t times) {
     return (now() - began) / static_cast<double>(times);
 }
 
-// Calls in a batch. The first calls also bring code and data into the caches.
-int64_t calls_per_batch(const Timed &call) {
+struct Batch {
+    int64_t warm_up, calls;
+
+    double seconds_per_call(const Timed &call) const {
+        bench::seconds_per_call(call, warm_up);
+        return bench::seconds_per_call(call, calls);
+    }
+};
+
+Batch batch_of(const Timed &call) {
     seconds_per_call(call, 2);
     int64_t times = 1;
     double seconds = seconds_per_call(call, times);
@@ -109,7 +123,9 @@ int64_t calls_per_batch(const Timed &call) {
         times *= 4;
         seconds = seconds_per_call(call, times);
     }
-    return std::max<int64_t>(1, static_cast<int64_t>(batch_seconds / seconds));
+    // One at least: the other copies have taken its code out of the caches.
+    return {static_cast<int64_t>(std::clamp(warm_up_seconds / seconds, 1.0, most_warm_up_calls)),
+            std::max<int64_t>(1, static_cast<int64_t>(batch_seconds / seconds))};
 }
 
 }  // namespace
@@ -156,14 +172,15 @@ Measured measure(const Copies &before, const Copies &after, const Setting &setti
     const size_t bytes = static_cast<size_t>(c.n * c.c * c.s) * (c.float64 ? 8 : 4);
     const std::vector<Sweep> &sweeps = floor_sweeps(setting.backward ? 2 : 1);
     std::vector<Timed> sweep_calls;
-    std::vector<int64_t> sweep_batches;
+    std::vector<Batch> sweep_batches;
     std::vector<std::vector<double>> sweep_times(sweeps.size());
     for (const Sweep &sweep : sweeps) {
         sweep_calls.push_back([run = sweep.run, c, bytes] { run(c.x, c.dy, c.y, bytes); });
-        sweep_batches.push_back(calls_per_batch(sweep_calls.back()));
+        sweep_batches.push_back(batch_of(sweep_calls.back()));
     }
     // Of the faster side, so that neither batch is short.
-    const int64_t batch = std::max(calls_per_batch(calls[0][0]), calls_per_batch(calls[1][0]));
+    const Batch batches[] = {batch_of(calls[0][0]), batch_of(calls[1][0])};
+    const Batch batch = batches[batches[1].calls > batches[0].calls];
 
     std::mt19937 dice(static_cast<std::mt19937::result_type>(bytes));
     const double began = now();
@@ -173,12 +190,11 @@ Measured measure(const Copies &before, const Copies &after, const Setting &setti
             const bool before_first = dice() % 2 == 0;
             for (const bool is_before : {before_first, !before_first}) {
                 const Timed &call = calls[is_before ? 0 : 1][k];
-                call();  // the other copies have taken its code out of the caches
-                (is_before ? pair.before : pair.after) = seconds_per_call(call, batch);
+                (is_before ? pair.before : pair.after) = batch.seconds_per_call(call);
             }
             result.pairs.push_back(pair);
             const size_t i = result.pairs.size() % sweeps.size();
-            sweep_times[i].push_back(seconds_per_call(sweep_calls[i], sweep_batches[i]));
+            sweep_times[i].push_back(sweep_batches[i].seconds_per_call(sweep_calls[i]));
         }
         const Interval interval = compare(result.pairs).interval;
         if (interval.high - interval.low < narrow || now() - began > setting.seconds)
