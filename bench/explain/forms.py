@@ -6,8 +6,8 @@ import re
 # activation.
 ENUM_OF_STAGE = {
     "normalize": "ActivationForm", "normalize_add": "ActivationForm", "activate": "ActivationForm",
-    "activation_gradient": "ActivationForm", "gradient_sums": "GradientForm",
-    "input_gradient": "GradientForm",
+    "activate_backward": "ActivationForm", "activation_gradient": "ActivationForm",
+    "gradient_sums": "GradientForm", "input_gradient": "GradientForm",
 }
 
 # What none, relu and relu6 run: the cheap ones, which memory should bind.

@@ -6,7 +6,9 @@ import pathlib
 import sys
 
 PLATFORMS = {"x86-64-linux": "x86-64", "aarch64-linux": "arm-64", "armv7-linux": "arm-32"}
-STAGES = ("shift", "sums", "normalize", "normalize_add", "activate", "activation_gradient", "gradient_sums", "input_gradient")
+STAGES = ("shift", "sums", "normalize", "normalize_add", "activate", "activate_backward", "activation_gradient",
+          "gradient_sums", "input_gradient")
+APART_STAGES = ("activate", "activate_backward")  # of variants that have activations apart; one kernel for both layouts
 DEFAULT_STAGES = ("sums", "normalize", "gradient_sums", "input_gradient")
 LAYOUTS = ("nchw", "nhwc")
 DTYPES = {"f32": 4, "f64": 8}
@@ -21,8 +23,8 @@ class Variant:
     schedule: str
     target: str
     features: tuple
-    in_normalize: int  # bits of the activations that normalize contains
-    in_activate: int  # and activate, if the variant has it
+    in_normalize: int  # bits of the activations that normalize and activation_gradient contain
+    in_activate: int  # and activate and activate_backward, if the variant has them
     prefetch: tuple  # kernels that prefetch, as STAGE_LAYOUT
 
 
@@ -39,9 +41,9 @@ class Kernel:
     def parameters(self, variant):
         """Of its generator."""
         words = [f"layout={self.layout}"] if self.layout else []
-        if self.stage.startswith("normalize"):
+        if self.stage in ("normalize", "normalize_add", "activation_gradient"):
             words.append(f"activations={variant.in_normalize}")
-        elif self.stage == "activate":
+        elif self.stage in APART_STAGES:
             words.append(f"activations={variant.in_activate}")
         if f"{self.stage}_{self.layout}" in variant.prefetch:
             words.append(PREFETCH)
@@ -82,4 +84,4 @@ def choose(entries, name, platform=None):
 def kernels(stages, layouts, dtypes):
     """Stage by stage."""
     return [Kernel(stage, layout, dtype) for stage in stages for dtype in dtypes
-            for layout in ((None,) if stage == "activate" else layouts)]
+            for layout in ((None,) if stage in APART_STAGES else layouts)]

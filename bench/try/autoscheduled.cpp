@@ -3,8 +3,9 @@
 // Nothing of the algorithm is changed but that the activation is the one that is asked for: an
 // autoscheduler cannot specialize, and would compute all of them for each element.
 //
-// Environment: HALNORM_AUTOSCHEDULER (its name), HALNORM_STAGE, HALNORM_ACTIVATION, and
-// HALNORM_SCHEDULE_FILE, which gets what it made, in C++.
+// Environment: HALNORM_AUTOSCHEDULER (its name), HALNORM_STAGE, HALNORM_ACTIVATION,
+// HALNORM_IN_NORMALIZE (bits of the activations that normalize contains), and HALNORM_SCHEDULE_FILE,
+// which gets what it made, in C++.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -15,6 +16,7 @@
 
 #include "schedule.h"
 
+#include "../../runtime/activate.h"
 #include "../../runtime/activation.h"
 #include "../../runtime/backward.h"
 #include "activation_forms.h"
@@ -44,6 +46,9 @@ int32_t form_of(const std::string &stage, const std::string &name) {
     if (halnorm_activation_from_name(name.c_str(), &config.activation) != HALNORM_OK ||
         activation_scalars(config, &scalars) != HALNORM_OK)
         throw std::runtime_error(halnorm_last_error());
+    const unsigned long in_normalize = std::stoul(environment("HALNORM_IN_NORMALIZE"));
+    if (stage.rfind("normalize", 0) == 0 && (in_normalize >> config.activation & 1) == 0)
+        scalars = no_activation();  // which `activate` follows
     if (stage == "gradient_sums" || stage == "input_gradient") {
         // The others have been taken care of by activation_gradient.
         return static_cast<int32_t>(is_piecewise_linear(config.activation) ?

@@ -36,6 +36,7 @@ class Command(unittest.TestCase):
                 (("x86_avx2", "--platform", "armv7-linux"), ["--platform", "armv7-linux", "x86-64-linux"]),
                 (("x86_avx2", "--stage", "merge"), ["--stage", "merge", "gradient_sums"]),
                 (("x86_avx2", "--stage", "activate"), ["--stage", "activate", "x86_avx2", "normalize"]),
+                (("x86_avx2", "--stage", "activate_backward"), ["--stage", "activate_backward", "normalize"]),
                 (("x86_avx2", "--form", "square"), ["--form", "square", "clamp"]),
                 (("x86_avx2", "--cpu", "cortex-a55"), ["--cpu", "cortex-a55", "x86-64-linux"]),
                 (("arm_neon", "--cpu", "z80"), ["--cpu", "z80", "aarch64-linux"]),

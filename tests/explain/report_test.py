@@ -68,10 +68,14 @@ class Choose(unittest.TestCase):
 
     def test_kernels(self):
         variant = variants.choose(self.ENTRIES, "arm_neon")
-        kernels = variants.kernels(["normalize", "activate", "sums"], ["nchw", "nhwc"], ["f32"])
+        kernels = variants.kernels(
+            ["normalize", "activate", "activation_gradient", "activate_backward", "sums"], ["nchw", "nhwc"], ["f32"])
         self.assertEqual([(kernel.name, kernel.parameters(variant)) for kernel in kernels], [
             ("normalize_nchw_f32", ["layout=nchw", "activations=7"]),
             ("normalize_nhwc_f32", ["layout=nhwc", "activations=7"]), ("activate_f32", ["activations=8"]),
+            ("activation_gradient_nchw_f32", ["layout=nchw", "activations=7"]),
+            ("activation_gradient_nhwc_f32", ["layout=nhwc", "activations=7"]),
+            ("activate_backward_f32", ["activations=8"]),
             ("sums_nchw_f32", ["layout=nchw", "prefetch=true"]), ("sums_nhwc_f32", ["layout=nhwc"])])
 
 

@@ -130,7 +130,7 @@ class Edits(unittest.TestCase):
 
     def test_7_an_autoscheduler(self):
         git("checkout", "--quiet", "schedules")
-        said = self.passes("generic", *ONE, "--autoscheduler", "Mullapudi2016")
+        said = self.passes("generic", *ONE, "--act", "silu", "--autoscheduler", "Mullapudi2016")
         self.assertEqual(len(ROW.findall(said)), 1, said)
         made = SCRATCH / "build/try/autoscheduled/Mullapudi2016/halnorm_normalize_nchw_f32__generic.schedule.h"
         self.assertIn("vectorize", made.read_text())
