@@ -1,14 +1,14 @@
 // variant: generic. Any machine that Halide knows, with its baseline vectors.
 //
 // The file to copy for a new schedule: `cp generic.cpp my_idea.cpp`, add a line to CMakeLists.txt
-// beside it, and edit. Rules that keep a kernel right in place, on any shape and next to unmapped
-// memory:
-//   - every split and vectorize names its tail: GuardWithIf or Predicate. The default,
-//   ShiftInwards, computes some
-//     elements twice, and reads outside where a dimension is shorter than the vector.
-//   - what is computed at a loop is bounded by that loop (bound_storage) and stored in Stack:
-//   anything else becomes a
-//     call of malloc.
+// beside it, and edit. Two rules keep a kernel right in place, on any shape and next to unmapped
+// memory.
+//
+// Every split and vectorize names its tail, GuardWithIf or Predicate: the default, ShiftInwards,
+// computes some elements twice, and reads outside where a dimension is shorter than the vector.
+//
+// What is computed at a loop is stored in MemoryType::Stack, and where its extent there is no
+// constant, bound_storage says the largest: anything else becomes a call of malloc.
 #include "patterns.h"
 
 namespace halnorm {

@@ -29,7 +29,7 @@ def paths():
 
 
 def apply(diff, folder):
-    """One hunk in one file: what it takes away stands there exactly once."""
+    """One hunk in one file: what it takes away stands where the hunk says, and nowhere else."""
     path = folder / re.search(r"^\+\+\+ b/(.+)$", diff, re.M)[1]
     lines = diff.split("@@\n", 1)[1].splitlines(keepends=True)
     old = "".join(line[1:] for line in lines if line[0] in " -")
@@ -37,4 +37,8 @@ def apply(diff, folder):
     text = path.read_text()
     if text.count(old) != 1:
         raise AssertionError(f"the guide's edit does not fit {path.name}, which has {text.count(old)} times:\n{old}")
+    line = text[:text.index(old)].count("\n") + 1
+    header = f"@@ -{line},{old.count(chr(10))} +{line},{new.count(chr(10))} @@"
+    if header not in diff:
+        raise AssertionError(f"the guide's edit of {path.name} should begin with {header}:\n{diff}")
     path.write_text(text.replace(old, new))
