@@ -1,9 +1,11 @@
 # What other projects see: halnorm::halnorm, as a subproject, by find_package(halnorm) or by pkg-config. The installed
 # tree can be moved: nothing in it names a folder of this build.
+add_library(halnorm::halnorm ALIAS halnorm)
+if(NOT HALNORM_INSTALL)
+  return()
+endif()
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
-
-add_library(halnorm::halnorm ALIAS halnorm)
 
 set(HALNORM_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/halnorm)
 set(HALNORM_PKGCONFIG_DIR ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
@@ -29,9 +31,19 @@ install(FILES
   DESTINATION ${HALNORM_CMAKE_DIR}
   COMPONENT library)
 
-# pkg-config has a word for the folder that a .pc file was found in, so that the prefix need not be written down.
-file(RELATIVE_PATH HALNORM_PREFIX_FROM_PKGCONFIG /prefix/${HALNORM_PKGCONFIG_DIR} /prefix)
-string(REGEX REPLACE "/$" "" HALNORM_PREFIX_FROM_PKGCONFIG ${HALNORM_PREFIX_FROM_PKGCONFIG})
+# pkg-config has a word for the folder that a .pc file was found in, so that the prefix need not be written down, unless
+# the folders have been given as absolute ones.
+set(HALNORM_PC_PREFIX ${CMAKE_INSTALL_PREFIX})
+if(NOT IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR})
+  file(RELATIVE_PATH prefix /prefix/${HALNORM_PKGCONFIG_DIR} /prefix)
+  string(REGEX REPLACE "/$" "" HALNORM_PC_PREFIX "\${pcfiledir}/${prefix}")
+endif()
+foreach(dir INCLUDEDIR LIBDIR)
+  set(HALNORM_PC_${dir} ${CMAKE_INSTALL_${dir}})
+  if(NOT IS_ABSOLUTE ${CMAKE_INSTALL_${dir}})
+    string(PREPEND HALNORM_PC_${dir} "\${prefix}/")
+  endif()
+endforeach()
 get_target_property(libraries halnorm INTERFACE_LINK_LIBRARIES)
 set(HALNORM_LINK_OPTIONS "")
 foreach(library IN LISTS libraries)

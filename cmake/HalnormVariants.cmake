@@ -180,8 +180,12 @@ function(halnorm_variant NAME)
     target_precompile_headers(${generator} REUSE_FROM halnorm_algorithm)
     set_target_properties(${generator} PROPERTIES
       OUTPUT_NAME ${schedule}
-      RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/generators)
+      POSITION_INDEPENDENT_CODE OFF
+      RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/generators$<0:>)  # of all configurations
     add_dependencies(halnorm_generators ${generator})
+  elseif(HALNORM_GENERATORS_DIR AND NOT HALNORM_KERNELS_DIR AND NOT EXISTS ${HALNORM_GENERATORS_DIR}/${schedule})
+    message(FATAL_ERROR "HALNORM_GENERATORS_DIR: was ${HALNORM_GENERATORS_DIR}, which has no ${schedule}, should be the "
+                        "folder generators/ of a build for this machine whose target halnorm_generators is built")
   endif()
 
   set(in_normalize ${halnorm_activation_bits})
