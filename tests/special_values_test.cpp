@@ -762,6 +762,30 @@ TEST_P(ControlWord, is_left_alone) {
     }
 }
 
+// Whatever it was in the thread that made the pool. (More threads than in other tests, so that some
+// are made here.)
+TEST_P(ControlWord, is_the_callers_on_all_threads) {
+    Case k;
+    k.variant = GetParam();
+    k.pipeline = Pipeline::inference;
+    k.n = 8, k.c = 64, k.s = 784;
+    k.gamma = k.beta = false;
+    std::vector<unsigned char> results[3];
+    for (int i = 0; i < 3; i++) {
+        k.threads = i == 0 ? 1 : 12;
+        Call call(k);
+        call.x.set(std::vector<double>(call.x.size(), 1e-40));
+        call.moving_mean.set(std::vector<double>(call.moving_mean.size(), 0));
+        const uint64_t before = control_word();
+        set_control_word(i == 1 ? before | flushing : before & ~flushing);
+        for (int repeats = 0; repeats < 20; repeats++)
+            ASSERT_EQ(call.run(), HALNORM_OK) << halnorm_last_error();
+        set_control_word(before);
+        results[i] = call.y().bits();
+    }
+    EXPECT_TRUE(results[2] == results[0]) << "some threads flush subnormals";
+}
+
 HALNORM_FOR_EACH_VARIANT(SpecialValues);
 HALNORM_FOR_EACH_VARIANT(SpecialPlaces);
 HALNORM_FOR_EACH_VARIANT(ControlWord);

@@ -63,6 +63,14 @@ class Emitted(unittest.TestCase):
                     with self.subTest(platform, source=source.name):
                         self.assertEqual("", said)
 
+    def test_the_pool_compiles_where_there_is_no_linux(self):
+        # Against what POSIX has of this machine's headers.
+        status, said = output(
+            os.environ["CLANG"], "-std=c++17", "-U__linux__", "-U_GNU_SOURCE", "-D_POSIX_C_SOURCE=200809L", "-isystem", pathlib.Path(os.environ["HALNORM_HALIDE"], "include"),
+            "-I", ROOT / "runtime/include", "-I", ROOT / "runtime", "-I", KITS / "aarch64-android/kernels/include",
+            "-fsyntax-only", "-Wall", "-Wextra", "-Werror", ROOT / "runtime/thread_pool.cpp")
+        self.assertEqual((0, ""), (status, said))
+
     def test_kernels_are_objects_of_the_platform(self):
         for platform, (_, form, prefix) in PLATFORMS.items():
             folder = KITS / platform / "kernels"
