@@ -58,4 +58,4 @@ endforeach()
 configure_file(cmake/halnorm.pc.in halnorm.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/halnorm.pc DESTINATION ${HALNORM_PKGCONFIG_DIR} COMPONENT library)
 
-install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT library)
+install(FILES LICENSE docs/semantics.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT library)

@@ -1,5 +1,6 @@
 #include "activation.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -55,7 +56,8 @@ bool is_piecewise_linear(halnorm_activation activation) {
     return form == ActivationForm::clamp || form == ActivationForm::leaky_relu;
 }
 
-halnorm_status activation_scalars(const halnorm_config &config, ActivationScalars *scalars) {
+halnorm_status activation_scalars(const halnorm_config &config, halnorm_dtype dtype,
+                                  ActivationScalars *scalars) {
     const halnorm_activation act = config.activation;
     if (!known(act)) {
         return Failure(HALNORM_ERROR_PARAMETER)
@@ -69,10 +71,11 @@ halnorm_status activation_scalars(const halnorm_config &config, ActivationScalar
         list_names(failure, ActivationSet(built::activations));
         return failure;
     }
-    if (isinf(config.activation_alpha)) {
+    const double largest = dtype == HALNORM_FLOAT32 ? static_cast<double>(FLT_MAX) : DBL_MAX;
+    if (fabs(config.activation_alpha) > largest) {
         return Failure(HALNORM_ERROR_PARAMETER)
                << "config.activation_alpha: was " << config.activation_alpha
-               << ", should be finite, or NaN for the default";
+               << ", should be finite in x's dtype, or NaN for the default";
     }
     const double alpha =
         isnan(config.activation_alpha) ? default_alpha(act) : config.activation_alpha;

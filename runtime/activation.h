@@ -6,7 +6,8 @@ namespace halnorm {
 
 // The kernel's scalars for config.activation, or why activation or activation_alpha is out of
 // range.
-halnorm_status activation_scalars(const halnorm_config &config, ActivationScalars *scalars);
+halnorm_status activation_scalars(const halnorm_config &config, halnorm_dtype dtype,
+                                  ActivationScalars *scalars);
 
 // Whether the sums and dx contain its derivative: g = dy * act'(v) need not be made before.
 bool is_piecewise_linear(halnorm_activation activation);

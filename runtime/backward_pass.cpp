@@ -223,8 +223,7 @@ bool works_without_elements(const BackwardPart &part) {
 
 halnorm_status query_backward(const halnorm_config *config, const halnorm_backward_args *args,
                               const BackwardPart &part, size_t *bytes) {
-    if (bytes == nullptr)
-        return null("bytes", "point to a size_t");
+    HALNORM_TRY(check_bytes(bytes));
     Pass pass;
     HALNORM_TRY(make_pass(config, args, part, false, &pass));
     Workspace workspace(nullptr, 0);

@@ -208,11 +208,13 @@ halnorm_status halnorm_variant_get(int32_t index, halnorm_variant_info *info) {
         info->reason = *e.forced != '\0' ? forced_fit : first_fit;
     } else if (v.experimental) {
         info->reason = "experimental: runs only when it is named";
-    } else if (v.device != VariantDevice::cpu) {
+    } else if (v.device == VariantDevice::cuda) {
         info->reason = "runs tensors on the device, or when it is named";
+    } else if (v.device != VariantDevice::cpu) {
+        info->reason = "supported: runs only when it is named";
     } else {
-        info->reason = index < chosen ? "supported, but another one is forced" :
-                                        "supported, but a better one comes first";
+        info->reason = *e.forced != '\0' ? "supported, but another one is forced" :
+                                           "supported, but a better one comes first";
     }
     return HALNORM_OK;
 }

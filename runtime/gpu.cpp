@@ -49,8 +49,10 @@ const GpuKernels *enabled_gpu_kernels() {
 }
 
 const char *why_no_device(VariantDevice device) {
+    if (enabled.load(std::memory_order_acquire) == nullptr)
+        return "this program did not call halnorm_enable_gpu()";
     const GpuDriver *driver = driver_of(device);
-    return driver != nullptr ? driver->why_not() : "this program did not call halnorm_enable_gpu()";
+    return driver != nullptr ? driver->why_not() : "this build has no variant for the device";
 }
 
 void fill_device_array(const Plan &plan, halnorm_dtype dtype, void *values, int64_t count,

@@ -261,10 +261,10 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
                          Plan *plan) {
     HALNORM_TRY(check_config(config));
     plan->config = config;
-    HALNORM_TRY(activation_scalars(*config, &plan->activation));
     HALNORM_TRY(fold(*config, operands.list, operands.count, with_data, &plan->apply));
-    // Only a tensor with other strides makes the two regions differ.
     const halnorm_tensor &x = *operands.list[0].tensor;
+    HALNORM_TRY(activation_scalars(*config, x.dtype, &plan->activation));
+    // Only a tensor with other strides makes the two regions differ.
     const bool reduces = operands.cut != nullptr;
     bool same = true;
     for (int k = operands.reduced; k < operands.count && reduces; k++)

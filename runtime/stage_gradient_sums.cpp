@@ -11,7 +11,7 @@ int run_gradient_sums(const BackwardCall &call, const Slice &slice) {
     TensorView dy(plan, plan.reduce, gradient.index, gradient.data, rows);
     CoefficientViews c(plan, call.coefficients, slice);
     const int64_t first = slice.n / plan.block_n,
-                  blocks = (slice.rows + plan.block_n - 1) / plan.block_n;
+                  blocks = ceil_div(slice.rows, plan.block_n);
     SumsViews sums(plan, slice.c, slice.channels, first, blocks);
     Buffer sum1 = sums.doubles(call.sums.sum1), sum2 = sums.doubles(call.sums.sum2);
     const GradientScalars &s = call.scalars;

@@ -8,7 +8,7 @@ namespace {
 // The blocks of a slice. Blocks count from the first row of x, so kernels are shown all rows of x.
 struct Blocks {
     Blocks(const Plan &plan, const void *x, const Slice &slice, const SumsArrays &sums)
-        : first(slice.n / plan.block_n), count((slice.rows + plan.block_n - 1) / plan.block_n),
+        : first(slice.n / plan.block_n), count(ceil_div(slice.rows, plan.block_n)),
           in(plan, plan.reduce, 0, x, {slice.c, slice.channels, 0, plan.reduce.n.extent}),
           views(plan, slice.c, slice.channels, first, count),
           shift(views.over(plan.reduce.dtype, sums.shift)), sum1(views.doubles(sums.sum1)),

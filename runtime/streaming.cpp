@@ -28,7 +28,7 @@ constexpr int32_t gcd(int32_t a, int32_t b) {
     return b == 0 ? a : gcd(b, a % b);
 }
 
-int64_t bytes_of(const Plan &plan, int tensors) {
+int64_t all_bytes(const Plan &plan, int tensors) {
     return plan.elements() * static_cast<int64_t>(plan.element()) * tensors;
 }
 
@@ -160,7 +160,7 @@ int64_t streaming_from(const LastLevelCache &cache, Stores stores, KindOfCall ca
 bool may_stream(const Plan &plan, int tensors) {
     const halnorm_stores wanted = plan.config->stores;
     return wanted != HALNORM_STORES_ORDINARY && variants[plan.variant].streaming &&
-           (wanted == HALNORM_STORES_STREAMING || bytes_of(plan, tensors) >= smallest_cache);
+           (wanted == HALNORM_STORES_STREAMING || all_bytes(plan, tensors) >= smallest_cache);
 }
 
 void choose_stores(const Operands &operands, Plan *plan) {
@@ -171,7 +171,7 @@ void choose_stores(const Operands &operands, Plan *plan) {
         return;
     const KindOfCall call = {operands.cut != nullptr, likely_threads(*plan->config) == 1};
     if (plan->config->stores == HALNORM_STORES_STREAMING ||
-        bytes_of(*plan, operands.count) > streaming_from(last_level_cache(), possible, call))
+        all_bytes(*plan, operands.count) > streaming_from(last_level_cache(), possible, call))
         plan->stores = possible;
     // Copies wait for memory to be written, and what is read next could be read meanwhile, but for
     // calls that have just read it (cut_reduction): inference of 32x2048x7x7 1646 us, prefetched

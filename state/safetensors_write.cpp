@@ -69,6 +69,10 @@ public:
         const bool exists = stat(path.c_str(), &status) == 0;
         if (exists && !S_ISREG(status.st_mode))
             return {subject_, "was not a regular file, should be one or a new name"};
+        if (!exists && errno != ENOENT)
+            return not_writable();
+        if (!exists && lstat(path.c_str(), &status) == 0)
+            return {subject_, "was a link to nothing, should be a regular file or a new name"};
         if (exists) {
             char resolved[PATH_MAX];
             if (realpath(path.c_str(), resolved) == nullptr)

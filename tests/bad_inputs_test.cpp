@@ -179,6 +179,7 @@ const BadInput bad_inputs[] = {
     {"num_channels 0", "its", true, HALNORM_ERROR_PARAMETER, "num_channels", [](Arguments &a) { a.config_value.num_channels = 0; }},
     {"num_channels negative", "its", true, HALNORM_ERROR_PARAMETER, "num_channels", [](Arguments &a) { a.config_value.num_channels = -6; }},
     {"activation unknown", "it", true, HALNORM_ERROR_PARAMETER, "activation", [](Arguments &a) { a.config_value.activation = HALNORM_ACT_COUNT; }},
+    {"activation_alpha beyond float32", "it", true, HALNORM_ERROR_PARAMETER, "activation_alpha", [](Arguments &a) { a.config_value.activation_alpha = 1e39; }},
     {"activation_alpha infinite", "it", true, HALNORM_ERROR_PARAMETER, "activation_alpha", [](Arguments &a) { a.config_value.activation_alpha = INFINITY; }},
     {"threads negative", "its", true, HALNORM_ERROR_PARAMETER, "threads", [](Arguments &a) { a.config_value.threads = -1; }},
     {"layout unknown", "its", true, HALNORM_ERROR_PARAMETER, "layout", [](Arguments &a) { memset(&a.config_value.layout, 2, 1); }},

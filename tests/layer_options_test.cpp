@@ -104,6 +104,12 @@ TEST(LayerOptions, WeightAndBiasMayBeAbsent) {
     EXPECT_NE(make(options).bias().data, nullptr);
 }
 
+// A pointer or a number is no bool.
+static_assert(std::is_constructible_v<halnorm::ParamAttr, bool>);
+static_assert(!std::is_constructible_v<halnorm::ParamAttr, float *>);
+static_assert(!std::is_constructible_v<halnorm::ParamAttr, int>);
+static_assert(!std::is_constructible_v<halnorm::ParamAttr, double>);
+
 TEST(LayerOptions, NamesAreKeptOrGenerated) {
     std::string weight = "stem.weight";
     BatchNormOptions options = with_channels(3);
@@ -137,6 +143,14 @@ TEST(LayerOptions, BadOnesAreRefused) {
     const Refused cases[] = {
         {"num_channels", HALNORM_ERROR_PARAMETER, [](auto &o) { o.num_channels = 0; }},
         {"num_channels", HALNORM_ERROR_PARAMETER, [](auto &o) { o.num_channels = -1; }},
+        {"num_channels", HALNORM_ERROR_PARAMETER,
+         [](auto &o) {
+             static const double one = 1;
+             o.num_channels = -1, o.param_attr = halnorm::Initializer::values(&one, 1);
+         }},
+        {"dtype: was 7", HALNORM_ERROR_DTYPE,
+         [](auto &o) { o.dtype = static_cast<halnorm_dtype>(7); }},
+        {"alpha", HALNORM_ERROR_PARAMETER, [](auto &o) { o.act_alpha = 1e39; }},
         {"shape[1]", HALNORM_ERROR_TOO_LARGE, [](auto &o) { o.num_channels = INT64_MAX; }},
         {"momentum", HALNORM_ERROR_PARAMETER,
          [](auto &o) { o.momentum = static_cast<double>(NAN); }},
@@ -210,6 +224,40 @@ TEST(LayerCalls, BadTensorsAreRefusedAndNothingIsWritten) {
     }
     for (float value : y)
         EXPECT_EQ(value, 42);
+}
+
+TEST(LayerCalls, MessagesNameTheTensorThatWasWrong) {
+    float x[12] = {}, y[12] = {}, z[12] = {};
+    double wide[12] = {};
+    const auto view = [](auto *data) { return halnorm::tensor(data, {2, 3, 2}); };
+    for (const bool is_test : {false, true}) {
+        BatchNormOptions options = with_channels(3);
+        options.is_test = is_test;
+        BatchNorm layer = make(options);
+        const auto expect = [](const Status &status, halnorm_status code, const char *start) {
+            EXPECT_EQ(status.code, code);
+            EXPECT_EQ(std::string(status.message).find(start), 0u) << status.message;
+        };
+        expect(layer.forward_add(view(x), view(z), view(z)), HALNORM_ERROR_OVERLAP, "y: was z ");
+        expect(layer.forward_add(view(x), view(z), view(x)), HALNORM_ERROR_OVERLAP, "y: was x ");
+        expect(layer.forward_add(view(x), view(wide), view(y)), HALNORM_ERROR_DTYPE, "z.dtype");
+        ASSERT_TRUE(layer.forward(view(x), view(y)).ok());
+        expect(layer.backward(view(wide), view(z), view(y)), HALNORM_ERROR_DTYPE, "saved.dtype");
+    }
+}
+
+// Extents whose product would not fit, of a tensor without elements.
+TEST(LayerCalls, EmptyTensorsOfAnyExtentsAreNoBatch) {
+    const int64_t large = int64_t{1} << 40;
+    BatchNormOptions options = with_channels(2);
+    options.data_layout = HALNORM_NHWC;
+    options.cumulative_average = true;
+    BatchNorm layer = make(options);
+    float x[2] = {}, y[2] = {};
+    const Status status = layer.forward(halnorm::tensor(x, {large, large, 0, 2}),
+                                        halnorm::tensor(y, {large, large, 0, 2}));
+    EXPECT_TRUE(status.ok()) << status.message;
+    EXPECT_EQ(layer.batches(), 0);
 }
 
 TEST(LayerWorkspace, GrowsAlignedAndNeverShrinks) {

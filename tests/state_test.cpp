@@ -326,6 +326,11 @@ TEST_F(State, SavesWholeOrNotAtAll) {
     expect_refused(state.save((folder_ + "/none/model").c_str()), HALNORM_ERROR_FILE,
                    {"not writable"});
     expect_refused(state.save(folder_.c_str()), HALNORM_ERROR_FILE, {"regular file"});
+    // A link stays a link, one to nothing too.
+    const std::string link = folder_ + "/link";
+    ASSERT_EQ(symlink("none", link.c_str()), 0);
+    expect_refused(state.save(link.c_str()), HALNORM_ERROR_FILE, {"link to nothing"});
+    EXPECT_EQ(unlink(link.c_str()), 0);
     ASSERT_TRUE(state.save(path()).ok());
     EXPECT_GT(content().size(), old.size());
     EXPECT_EQ(listing().size(), 1u);

@@ -44,7 +44,7 @@ int32_t form_of(const std::string &stage, const std::string &name) {
     halnorm_config config = halnorm_default_config(1);
     ActivationScalars scalars;
     if (halnorm_activation_from_name(name.c_str(), &config.activation) != HALNORM_OK ||
-        activation_scalars(config, &scalars) != HALNORM_OK)
+        activation_scalars(config, HALNORM_FLOAT32, &scalars) != HALNORM_OK)
         throw std::runtime_error(halnorm_last_error());
     const unsigned long in_normalize = std::stoul(environment("HALNORM_IN_NORMALIZE"));
     if (stage.rfind("normalize", 0) == 0 && (in_normalize >> config.activation & 1) == 0)

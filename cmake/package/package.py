@@ -23,14 +23,14 @@ ROOT = HERE.parents[1]
 GPU_SOURCES = ("gpu_cuda", "gpu_load", "gpu_opencl")  # of runtime/, for which kits have no kernels
 # How a kit is configured with the toolchain that most would use. That of aarch64-linux is there to be tested.
 CONFIGURE = {
-    "aarch64-android": "--toolchain $NDK/build/cmake/android.toolchain.cmake -DANDROID_ABI=arm64-v8a -DANDROID_PLATFORM=21",
-    "armv7-android": "--toolchain $NDK/build/cmake/android.toolchain.cmake -DANDROID_ABI=armeabi-v7a -DANDROID_PLATFORM=21",
+    "aarch64-android": "-DCMAKE_TOOLCHAIN_FILE=$NDK/build/cmake/android.toolchain.cmake -DANDROID_ABI=arm64-v8a -DANDROID_PLATFORM=21",
+    "armv7-android": "-DCMAKE_TOOLCHAIN_FILE=$NDK/build/cmake/android.toolchain.cmake -DANDROID_ABI=armeabi-v7a -DANDROID_PLATFORM=21",
     "aarch64-ios": "-DCMAKE_SYSTEM_NAME=iOS -DCMAKE_OSX_ARCHITECTURES=arm64",
     "aarch64-macos": "-DCMAKE_OSX_ARCHITECTURES=arm64",
     "x86-64-windows": "-G Ninja -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++",
-    "aarch64-noos": "--toolchain your-toolchain.cmake",
-    "armv7-noos": "--toolchain your-toolchain.cmake",
-    "aarch64-linux": "--toolchain your-toolchain.cmake",
+    "aarch64-noos": "-DCMAKE_TOOLCHAIN_FILE=your-toolchain.cmake",
+    "armv7-noos": "-DCMAKE_TOOLCHAIN_FILE=your-toolchain.cmake",
+    "aarch64-linux": "-DCMAKE_TOOLCHAIN_FILE=your-toolchain.cmake",
 }
 RUN = "The tests build this kit by a cross compiler and run it under an emulator."
 NOT_RUN = ("Nothing of this kit has run on its platform: its kernels were emitted and looked at, its runtime was compiled "
@@ -116,6 +116,7 @@ def kit(folder, arguments, variants):
     put(arguments.halide / "include/HalideRuntime.h", folder / "halide/HalideRuntime.h")
     put(arguments.halide / "share/doc/Halide/LICENSE.txt", folder / "LICENSE.halide")
     put(ROOT / "LICENSE", folder / "LICENSE")
+    put(ROOT / "docs/semantics.md", folder / "docs/semantics.md")
     fill("CMakeLists.txt", folder / "CMakeLists.txt", version=arguments.version)
     put(ROOT / "cmake/HalnormAtomics.cmake", folder / "cmake/HalnormAtomics.cmake")
     fill("README.kit.md", folder / "README.md", name=folder.name, version=arguments.version, platform=arguments.platform,

@@ -76,7 +76,7 @@ class InstalledTree(Consumer):
         self.assertLessEqual({"libhalnorm.a", "halnorm.h", "halnorm-config.cmake", "halnorm-config-version.cmake",
                               "halnorm-targets.cmake", "halnorm.pc"}, names)
         self.assertLessEqual({"libhalnorm_state.a", "state.hpp", "halnorm-state-targets.cmake", "halnorm-state.pc"}, names)
-        self.assertIn("share/doc/halnorm/LICENSE", files)
+        self.assertLessEqual({"share/doc/halnorm/LICENSE", "share/doc/halnorm/semantics.md"}, files)
 
     def test_headers_are_all_installed_and_name_no_halide(self):
         folders = [HERE.parents[1] / part / "include/halnorm" for part in ("runtime", "state")]
@@ -124,10 +124,19 @@ class InstalledTree(Consumer):
                 configure(source, source / "build", f"-DCMAKE_PREFIX_PATH={self.prefix}")
 
     def test_pkg_config_c(self):
-        self.build_and_run_by_pkg_config("halnorm", os.environ["CC"], "-std=c11", HERE / "c/main.c")
+        self.build_and_run_by_pkg_config("halnorm", os.environ["CC"], ["-std=c11"], HERE / "c/main.c")
+
+    def test_c_of_a_compiler_with_enums_as_small_as_they_can_be(self):
+        self.build_and_run_by_pkg_config("halnorm", os.environ["CC"], ["-std=c11", "-fshort-enums"], HERE / "c/main.c")
 
     def test_pkg_config_cpp(self):
-        self.build_and_run_by_pkg_config("halnorm-state", os.environ["CXX"], "-std=c++17", HERE / "cpp/main.cpp")
+        self.build_and_run_by_pkg_config("halnorm-state", os.environ["CXX"], ["-std=c++17"], HERE / "cpp/main.cpp")
+
+    def test_the_program_in_the_readme(self):
+        program = re.search(r"^```cpp\n(.*?)^```", (HERE.parents[1] / "README.md").read_text(), re.M | re.S)[1]
+        source = SCRATCH / "readme.cpp"
+        source.write_text(program)
+        self.build_and_run_by_pkg_config("halnorm", os.environ["CXX"], ["-std=c++17"], source)
 
     def build_and_run_by_cmake(self, language, *options):
         build = SCRATCH / "_".join(("cmake", language, *options))
@@ -136,11 +145,11 @@ class InstalledTree(Consumer):
         self.check_program(build / "consumer")
         return commands
 
-    def build_and_run_by_pkg_config(self, package, compiler, standard, source):
+    def build_and_run_by_pkg_config(self, package, compiler, options, source):
         folder = next(self.prefix.rglob("halnorm.pc")).parent
         flags = shlex.split(run("pkg-config", "--cflags", "--libs", package, PKG_CONFIG_LIBDIR=str(folder)))
         program = SCRATCH / f"pkg_config_{source.suffix[1:]}"
-        run(compiler, standard, *WARNINGS, source, "-o", program, *flags)
+        run(compiler, *options, *WARNINGS, source, "-o", program, *flags)
         self.check_program(program)
 
 

@@ -42,6 +42,16 @@ class Variants(ProgramTest):
         self.assertTrue(generic["supported"])
         self.assertFalse(generic["experimental"])
 
+    def test_reasons(self):
+        for forced in variants():
+            if not forced["supported"]:
+                continue
+            for variant in variants(HALNORM_VARIANT=forced["name"]):
+                if variant["name"] == "opencl" and variant["supported"] and not variant["chosen"]:
+                    self.assertIn("only when it is named", variant["reason"])
+                elif variant["supported"] and not variant["chosen"] and variant["name"] != "cuda":
+                    self.assertIn("another one is forced", variant["reason"])
+
     def test_table(self):
         result = run("variants")
         self.assertEqual((result.returncode, result.stderr), (0, b""))

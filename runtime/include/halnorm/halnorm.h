@@ -1,13 +1,15 @@
 /* halnorm: batch normalization for training and inference on devices.
  *
- * This header is the whole contract. The formulas, the edges (one element per channel, empty
- * tensors, constant channels, NaN) and the accuracy that holds are in docs/semantics.md.
+ * This header says what each function takes, returns and refuses. The formulas, the edges (one
+ * element per channel, empty tensors, constant channels, NaN) and the accuracy that holds are in
+ * docs/semantics.md (share/doc/halnorm/semantics.md where it is installed).
  *
  * How a call works: describe tensors as views of your memory, fill in a halnorm_config, ask how
- * much workspace the call needs, lend it, call. Functions return a status; nothing here prints,
- * aborts, throws, or, when it runs serially or on your executor, allocates or takes a lock. Where a
- * check fails, no output has been touched. All functions may be called from many threads at once as
- * long as they do not write the same memory.
+ * much workspace the call needs, lend it, call. Functions return a status; nothing here aborts,
+ * throws, prints (but for one line where HALNORM_VERBOSE is 1 in the environment), or, when it runs
+ * serially or on your executor, allocates or takes a lock. Where a check fails, no output has been
+ * touched. All functions may be called from many threads at once as long as they do not write the
+ * same memory.
  */
 #ifndef HALNORM_HALNORM_H_
 #define HALNORM_HALNORM_H_
@@ -23,12 +25,15 @@
 extern "C" {
 #endif
 
-/* In C++ too an enum holds any int: a number that is no enumerator is refused by the call that gets
- * it. */
+/* An enum is an int: in C++, where a number that is no enumerator is refused by the call that gets
+ * it, and in C by a last enumerator that nothing uses, also where compilers make enums as small as
+ * they can be (-fshort-enums, the default of those for bare ARM). */
 #ifdef __cplusplus
 #define HALNORM_ENUM_OF_INT : int
+#define HALNORM_ENUM_END(name)
 #else
 #define HALNORM_ENUM_OF_INT
+#define HALNORM_ENUM_END(name) , name = 0x7fffffff
 #endif
 
 /* ---- Status ---- */
@@ -51,8 +56,9 @@ typedef enum halnorm_status HALNORM_ENUM_OF_INT {
     HALNORM_ERROR_DEVICE,      /* device unavailable, or a tensor is not where the variant works */
     HALNORM_ERROR_KERNEL,      /* a kernel or the device's driver reported a failure */
     HALNORM_ERROR_UNSUPPORTED, /* valid, but not in this version or this build */
-    HALNORM_ERROR_FILE /* halnorm::state: a file cannot be read or written, or holds something else
-                        */
+    HALNORM_ERROR_FILE         /* halnorm::state: a file cannot be read or written, or holds
+                                  something else */
+        HALNORM_ENUM_END(HALNORM_STATUS_END)
 } halnorm_status;
 
 /* Name of a status, e.g. "HALNORM_ERROR_SHAPE"; never NULL. */
@@ -67,20 +73,20 @@ const char *halnorm_last_error(void);
 
 typedef enum halnorm_dtype HALNORM_ENUM_OF_INT {
     HALNORM_FLOAT32 = 0,
-    HALNORM_FLOAT64 = 1
+    HALNORM_FLOAT64 = 1 HALNORM_ENUM_END(HALNORM_DTYPE_END)
 } halnorm_dtype;
 
 /* Which axis holds the channels: axis 1 (NCHW, and NC, NCL, NCDHW), or the last (NHWC, and NC, NLC,
  * NDHWC). */
 typedef enum halnorm_layout HALNORM_ENUM_OF_INT {
     HALNORM_NCHW = 0,
-    HALNORM_NHWC = 1
+    HALNORM_NHWC = 1 HALNORM_ENUM_END(HALNORM_LAYOUT_END)
 } halnorm_layout;
 
 /* Where a tensor's memory lies. HALNORM_CUDA: data is a CUdeviceptr of the current CUDA context. */
 typedef enum halnorm_device HALNORM_ENUM_OF_INT {
     HALNORM_CPU = 0,
-    HALNORM_CUDA = 1
+    HALNORM_CUDA = 1 HALNORM_ENUM_END(HALNORM_DEVICE_END)
 } halnorm_device;
 
 #define HALNORM_MAX_RANK 5
@@ -123,7 +129,7 @@ typedef enum halnorm_activation HALNORM_ENUM_OF_INT {
     HALNORM_ACT_GELU_TANH,
     HALNORM_ACT_SOFTPLUS,
     HALNORM_ACT_MISH,
-    HALNORM_ACT_COUNT
+    HALNORM_ACT_COUNT HALNORM_ENUM_END(HALNORM_ACTIVATION_END)
 } halnorm_activation;
 
 /* Name as in docs/semantics.md ("leaky_relu"); NULL for a number that is no activation. */
@@ -139,22 +145,25 @@ double halnorm_activation_default_alpha(halnorm_activation activation);
  */
 typedef enum halnorm_variance_estimator HALNORM_ENUM_OF_INT {
     HALNORM_VARIANCE_POPULATION = 0,
-    HALNORM_VARIANCE_SAMPLE = 1
+    HALNORM_VARIANCE_SAMPLE = 1 HALNORM_ENUM_END(HALNORM_VARIANCE_ESTIMATOR_END)
 } halnorm_variance_estimator;
 
-/* How y, or dx of a backward pass, is stored. Streaming stores go past the cache: memory is not read
- * before it is written, and x is not displaced, but whoever reads y next finds none of it in the
- * cache. The results are the same bits. On x86 with AVX2 or AVX-512, where y is no other tensor of
- * the call; fastest where y starts at a multiple of 64 bytes and so do all its rows (an image's
- * channel in NCHW, a pixel's channels in NHWC: a multiple of 16 float32, 8 float64), which NHWC
- * needs. In NCHW channels of less than 2 KB have to follow one another, and inference takes those of
- * more than 8 KB only so. Otherwise, and on all other machines, stores are ordinary. */
+/* How y, or dx of a backward pass, is stored. Streaming stores go past the cache: memory is not
+ * read before it is written, and x is not displaced, but whoever reads y next finds none of it in
+ * the cache. The results are the same bits. On x86 with AVX2 or AVX-512, where y is no other tensor
+ * of the call, and where its rows (an image's channel in NCHW, a pixel's channels in NHWC) allow
+ * it: In NHWC they are multiples of 64 bytes (16 float32, 8 float64), and y and each of them start
+ * at a multiple of 16 bytes (64 with activations other than none, relu, relu6 and hardsigmoid). In
+ * NCHW rows of up to 8 KB follow one another, wherever y starts; longer ones start and end as those
+ * of NHWC start, or the call reduces. Fastest are rows that start and end at multiples of 64 bytes.
+ * Otherwise, and on all other machines, stores are ordinary. */
 typedef enum halnorm_stores HALNORM_ENUM_OF_INT {
     HALNORM_STORES_AUTOMATIC = 0, /* streaming where the tensors of the call exceed 0.8 of the
-                                     last-level cache; in a virtual machine, of up to 32 MB, and with
-                                     one thread 0.7, or 0.55 where the call reduces */
+                                     last-level cache; in a virtual machine, of up to 32 MB, and
+                                     with one thread 0.7, or 0.55 where the call reduces */
     HALNORM_STORES_ORDINARY,      /* for a consumer that reads y next, before it is evicted */
     HALNORM_STORES_STREAMING      /* wherever that is possible */
+        HALNORM_ENUM_END(HALNORM_STORES_END)
 } halnorm_stores;
 
 /* Your threads. parallel_for calls task(argument, i) once for each i in [0, tasks), in any order,
@@ -169,16 +178,22 @@ typedef struct halnorm_config {
     int64_t num_channels;          /* >= 1; x's channel axis must have this extent */
     halnorm_layout layout;         /* default HALNORM_NCHW */
     halnorm_activation activation; /* default HALNORM_ACT_NONE */
-    double activation_alpha; /* finite; NaN (the default) means the activation's own default */
+    double activation_alpha; /* finite in x's dtype; NaN (the default): the activation's own */
     double momentum;         /* finite, weight of the OLD moving value; default 0.9 */
     double epsilon;          /* finite, >= 0; default 1e-5 */
     halnorm_variance_estimator moving_variance_estimator; /* default population */
     const char
         *variant;    /* NULL: HALNORM_VARIANT of the environment, else the best for this machine */
-    int32_t threads; /* 0: all cores, 1: serial; the result is the same bits for any number */
+    int32_t threads; /* 0: all cores, 1: serial; the result is the same bits for any number. The
+                        pool's threads, made when first needed, end with the process: see
+                        docs/embedding.md before you unload a library that holds halnorm */
     const halnorm_executor *executor; /* NULL: the built-in pool; otherwise `threads` is not used */
     halnorm_stores stores;            /* default HALNORM_STORES_AUTOMATIC */
-    void *cuda_stream; /* CUstream for tensors on HALNORM_CUDA; NULL: the default stream */
+    /* CUstream for tensors on HALNORM_CUDA; NULL: the default stream. Such a call returns when its
+     * work is in the stream. Once that is done the results are there, or the stream reports that a
+     * kernel failed; until then the arguments' memory has to live, and its workspace serves no call
+     * on another stream. */
+    void *cuda_stream;
 } halnorm_config;
 
 /* All defaults, with num_channels. */
@@ -288,8 +303,8 @@ halnorm_status halnorm_statistics_merge(int64_t num_channels, int64_t *count, do
                                         const double *other_m2);
 
 /* The second half: halnorm_forward_training with the statistics of the whole batch, of which x is a
- * part. count: elements per channel of the whole, 0 or more. mean, m2: num_channels doubles each,
- * as halnorm_statistics gives them. z: a second addend as in ..._add, or NULL. */
+ * part. count: elements per channel of the whole, at least as many as x has. mean, m2: num_channels
+ * doubles each, as halnorm_statistics gives them. z: a second addend as in ..._add, or NULL. */
 halnorm_status halnorm_forward_apply_workspace(const halnorm_config *config,
                                                const halnorm_tensor *x, size_t *bytes);
 halnorm_status halnorm_forward_apply(const halnorm_config *config, const halnorm_tensor *x,
@@ -345,7 +360,8 @@ halnorm_status halnorm_backward(const halnorm_config *config, const halnorm_back
  * added, and the totals applied to each part.
  * reduce: sum_g = sum(g) and sum_g_xhat = sum(g * xhat), num_channels doubles each; the results in
  * args are not used.
- * apply: the results in args from the totals over `count` elements per channel. */
+ * apply: the results in args from the totals over `count` elements per channel, at least as many as
+ * dy has. */
 halnorm_status halnorm_backward_reduce_workspace(const halnorm_config *config,
                                                  const halnorm_backward_args *args, size_t *bytes);
 halnorm_status halnorm_backward_reduce(const halnorm_config *config,

@@ -7,7 +7,8 @@
 // and without an allocation once the workspace has grown to its largest input; with one
 // PreparedInference for all; or with forward(), which lends the layer's own workspace to one call
 // at a time and allocates for the others. Whatever changes the layer (forward() over batch
-// statistics, train(), eval(), writing to its vectors, moving it) needs the layer to itself.
+// statistics, backward(), train(), eval(), set_batches(), writing to its vectors, as ModelAverage and
+// StateDict::load do, moving it) needs the layer to itself.
 #ifndef HALNORM_HALNORM_HPP_
 #define HALNORM_HALNORM_HPP_
 
@@ -256,7 +257,8 @@ private:
     static Status allocate(const BatchNormOptions &options, State *state);
     static Status register_names(const BatchNormOptions &options, const State *replaced,
                                  State *state);
-    Status check(const halnorm_tensor &x, const halnorm_tensor &y) const;
+    Status check(const halnorm_tensor &x, const halnorm_tensor &y,
+                 const halnorm_tensor *z = nullptr) const;
     template<typename Call>
     Status forward_batch(const halnorm_tensor &x, Workspace &workspace, Call call);
     // Apart from those with an addend, so that a program carries the kernels that it calls.
@@ -270,7 +272,7 @@ private:
     Status backward(const halnorm_tensor &saved, const halnorm_tensor *z, const halnorm_tensor &dy,
                     const halnorm_tensor *dx, const halnorm_tensor *dz);
     void remember(const halnorm_tensor &x, const halnorm_tensor *z, const halnorm_tensor &y);
-    Status check_memory(const halnorm_tensor &x) const;
+    Status check_memory(const char *argument, const halnorm_tensor &x) const;
     // Asks for the size of the workspace, makes room, calls.
     template<typename Query, typename Call>
     static Status run(Workspace &workspace, Query query, Call call) {
@@ -348,6 +350,16 @@ inline Status BatchNorm::check(const char *argument, const ParamAttr &attr,
 }
 
 inline Status BatchNorm::check(const BatchNormOptions &options) {
+    if (options.dtype != HALNORM_FLOAT32 && options.dtype != HALNORM_FLOAT64) {
+        return detail::failure(HALNORM_ERROR_DTYPE,
+                               "dtype: was %d, should be HALNORM_FLOAT32 (0) or HALNORM_FLOAT64 (1)",
+                               static_cast<int>(options.dtype));
+    }
+    if (options.num_channels < 1) {
+        return detail::failure(HALNORM_ERROR_PARAMETER,
+                               "num_channels: was %lld, should be at least 1",
+                               static_cast<long long>(options.num_channels));
+    }
     Status status = check("param_attr", options.param_attr, options);
     if (status.ok())
         status = check("bias_attr", options.bias_attr, options);
@@ -519,29 +531,37 @@ inline Status BatchNorm::create(const BatchNormOptions &options, BatchNorm *laye
 }
 
 // What the C functions cannot know: the layer's own dtype, device and in_place.
-inline Status BatchNorm::check_memory(const halnorm_tensor &x) const {
+inline Status BatchNorm::check_memory(const char *argument, const halnorm_tensor &x) const {
     if (!state_)
         return empty();
     if (x.dtype != state_->dtype) {
-        return {HALNORM_ERROR_DTYPE, state_->dtype == HALNORM_FLOAT32 ?
-                                         "x.dtype: was not the layer's, should be HALNORM_FLOAT32" :
-                                         "x.dtype: was not the layer's, should be HALNORM_FLOAT64"};
+        return detail::failure(HALNORM_ERROR_DTYPE, "%s.dtype: was not the layer's, should be %s",
+                               argument,
+                               state_->dtype == HALNORM_FLOAT32 ? "HALNORM_FLOAT32" :
+                                                                  "HALNORM_FLOAT64");
     }
     if (x.device != HALNORM_CPU) {
-        return {HALNORM_ERROR_UNSUPPORTED,
-                "x.device: was not HALNORM_CPU, where the layer keeps its vectors; "
-                "device tensors go through halnorm.h"};
+        return detail::failure(HALNORM_ERROR_UNSUPPORTED,
+                               "%s.device: was not HALNORM_CPU, where the layer keeps its "
+                               "vectors; device tensors go through halnorm.h",
+                               argument);
     }
     return {};
 }
 
-inline Status BatchNorm::check(const halnorm_tensor &x, const halnorm_tensor &y) const {
-    const Status status = check_memory(x);
+inline Status BatchNorm::check(const halnorm_tensor &x, const halnorm_tensor &y,
+                               const halnorm_tensor *z) const {
+    Status status = check_memory("x", x);
+    if (status.ok() && z != nullptr)
+        status = check_memory("z", *z);
     if (!status.ok())
         return status;
-    if (!state_->in_place && x.data != nullptr && x.data == y.data) {
-        return {HALNORM_ERROR_OVERLAP,
-                "y: was x itself, should be memory of its own, or options.in_place be true"};
+    const bool is_z = z != nullptr && y.data == z->data;
+    if (!state_->in_place && y.data != nullptr && (y.data == x.data || is_z)) {
+        return detail::failure(HALNORM_ERROR_OVERLAP,
+                               "y: was %s itself, should be memory of its own, or "
+                               "options.in_place be true",
+                               is_z ? "z" : "x");
     }
     return {};
 }
@@ -565,9 +585,7 @@ inline Status BatchNorm::infer(const InputTensor &x, const halnorm_tensor &y,
 
 inline Status BatchNorm::infer_add(const halnorm_tensor &x, const halnorm_tensor &z,
                                    const halnorm_tensor &y, Workspace &workspace) const {
-    Status status = check(x, y);
-    if (status.ok())
-        status = check(z, y);
+    const Status status = check(x, y, &z);
     if (!status.ok())
         return status;
     const State &s = *state_;
@@ -587,7 +605,7 @@ Status BatchNorm::prepare_by(const halnorm_tensor &x, PreparedInference *prepare
     if (prepared == nullptr) {
         return {HALNORM_ERROR_NULL, "prepared: was NULL, should point to a PreparedInference"};
     }
-    Status status = check_memory(x);
+    Status status = check_memory("x", x);
     if (!status.ok())
         return status;
     PreparedInference made;
@@ -638,10 +656,13 @@ Status BatchNorm::forward_batch(const halnorm_tensor &x, Workspace &workspace, C
         return status;
     s.has_saved = true;
     // Updates of the moving statistics need two elements per channel.
-    int64_t elements = 1;
-    for (int32_t axis = 0; axis < x.rank; axis++)
-        elements *= x.shape[axis];
-    if (elements > config.num_channels && s.batches < INT64_MAX)
+    const int32_t channel_axis = config.layout == HALNORM_NCHW ? 1 : x.rank - 1;
+    bool empty = false, several = false;
+    for (int32_t axis = 0; axis < x.rank; axis++) {
+        empty = empty || x.shape[axis] == 0;
+        several = several || (axis != channel_axis && x.shape[axis] > 1);
+    }
+    if (several && !empty && s.batches < INT64_MAX)
         s.batches++;
     return status;
 }
@@ -662,9 +683,7 @@ inline Status BatchNorm::normalize_batch(const halnorm_tensor &x, const halnorm_
 
 inline Status BatchNorm::normalize_batch_add(const halnorm_tensor &x, const halnorm_tensor &z,
                                              const halnorm_tensor &y, Workspace &workspace) {
-    Status status = check(x, y);
-    if (status.ok())
-        status = check(z, y);
+    const Status status = check(x, y, &z);
     if (!status.ok())
         return status;
     State &s = *state_;
@@ -719,7 +738,7 @@ inline Status BatchNorm::backward(const halnorm_tensor &saved, const halnorm_ten
         return {HALNORM_ERROR_SHAPE,
                 "saved.shape: was not that of the last forward(), should be its x or y"};
     }
-    Status status = check_memory(saved);
+    Status status = check_memory("saved", saved);
     if (!status.ok())
         return status;
     halnorm_backward_args args = {};

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "halnorm/halnorm.h"
 #include "halnorm/initializer.hpp"
@@ -30,7 +31,9 @@ struct ParamAttr {
 
     constexpr ParamAttr() = default;
     constexpr ParamAttr(std::nullptr_t) {}
-    constexpr ParamAttr(bool present_) : present(present_) {}
+    // Of bool alone: pointers and numbers would be one too.
+    template<typename Bool, std::enable_if_t<std::is_same<Bool, bool>::value, int> = 0>
+    constexpr ParamAttr(Bool present_) : present(present_) {}
     constexpr ParamAttr(const char *name_) : name(name_) {}
     constexpr ParamAttr(const Initializer &initializer_) : initializer(initializer_) {}
 };
