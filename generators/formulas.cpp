@@ -80,8 +80,8 @@ void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const E
     const Expr &chunk_s = cut.chunk_s, &chunk_n = cut.chunk_n;
     const Expr first = g.b * cut.block_n;
     const Expr rows = min(cut.block_n, N - first);
-    const int unit = g.layout == Layout::nchw ? Sums::chunk_unit : Sums::chunk_unit / 4;
-    const Expr row_unit = chunk_s / unit;
+    const int unit = g.layout == Layout::nchw ? chunk_unit : chunk_unit / 4;
+    const Expr units = chunk_s / unit;
 
     const Expr all = Halide::Internal::const_true();
     const Expr zero = cast(g.type, 0), lanes_zero = cast(lanes_type, 0);
@@ -91,11 +91,11 @@ void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const E
 
     // Element in * L + l of a chunk belongs to lane l.
     const int L = g.layout == Layout::nchw ? Sums::full_lane_count : 1;
-    g.in_full = RDom(0, row_unit * (unit / L), "in_full");
+    g.in_full = RDom(0, units * (unit / L), "in_full");
     g.full_lane = RDom(0, L, "full_lane");
     g.full_lanes(g.l, g.p, g.c, g.n, g.b) = Tuple(zero, zero);
     g.full_lanes(g.l, g.p, g.c, g.n, g.b) +=
-        terms(g.p * row_unit * unit + g.in_full * L + g.l, first + g.n, all);
+        terms(g.p * units * unit + g.in_full * L + g.l, first + g.n, all);
     g.full(g.p, g.c, g.n, g.b) = Tuple(lanes_zero, lanes_zero);
     g.full(g.p, g.c, g.n, g.b) += widened(g.full_lanes(g.full_lane, g.p, g.c, g.n, g.b));
 

@@ -89,7 +89,7 @@ Expr inverse_deviation(const Expr &variance, const Expr &epsilon);
 // The parameters that cut a reduction into blocks and chunks.
 struct Cut {
     Expr block_n;  // rows per block
-    Expr chunk_s;  // a multiple of Sums::chunk_unit or, in NHWC, a quarter of it
+    Expr chunk_s;  // a multiple of chunk_unit or, in NHWC, a quarter of it
     Expr chunk_n;  // rows per group of `rest`
 };
 

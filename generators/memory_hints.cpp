@@ -44,11 +44,14 @@
 #include <llvm/Target/TargetMachine.h>
 #include <llvm/Transforms/Utils/BasicBlockUtils.h>
 
+#include "agreed.h"
+
 namespace {
 
-llvm::ExitOnError exit_on_error("memory_hints: ");
+using halnorm::cache_line;
+using halnorm::row_alignment;
 
-constexpr uint64_t cache_line = 64, row_alignment = 16;
+llvm::ExitOnError exit_on_error("memory_hints: ");
 
 [[noreturn]] void fail(const llvm::Twine &message) {
     exit_on_error(llvm::createStringError(message));

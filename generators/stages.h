@@ -17,6 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "agreed.h"
+
 namespace halnorm {
 
 enum class Layout { nchw, nhwc };
@@ -94,7 +96,6 @@ struct Sums {
     // eight of NEON, a warp. In NHWC channels are side by side, and there is one lane.
     static constexpr int full_lane_count = 32;
     int rest_lane_count = 16;
-    static constexpr int chunk_unit = 64;  // chunk_s is a multiple of this, in NHWC of a quarter
 };
 
 // Per channel, from the sums of its blocks in double:
@@ -139,7 +140,7 @@ struct Pointwise {
     Layout layout = Layout::nchw;
     Halide::Type type;
 
-    // Rows are a multiple of 16 elements (runtime/whole_rows.h): they have no tails.
+    // Rows are a multiple of row_unit elements (runtime/whole_rows.h): they have no tails.
     bool whole_rows = false;
 
     // A kernel whose stores go past the cache (generators/memory_hints.cpp). It is called where

@@ -1,5 +1,7 @@
 #include "tails.h"
 
+#include "agreed.h"
+
 namespace halnorm {
 
 using Halide::Expr;
@@ -26,7 +28,7 @@ Expr lanes_kept(const Expr &predicate) {
 Stmt NarrowTails::visit(const Store *store) {
     const Ramp *index = store->index.as<Ramp>();
     const Halide::Type type = store->value.type();
-    const int step = 16 / type.bytes(), lanes = type.lanes();
+    const int step = row_alignment / type.bytes(), lanes = type.lanes();
     const Expr kept = lanes_kept(store->predicate);
     if (!kept.defined() || index == nullptr || !is_const_one(index->stride) ||
         index->base.type().is_vector() || lanes <= step)

@@ -3,6 +3,7 @@
 // through all stages at once, for the same bits.
 #pragma once
 
+#include "../generators/agreed.h"
 #include "built.h"
 #include "dispatch.h"
 #include "status.h"
@@ -34,8 +35,6 @@ inline int64_t even_part(int64_t all, int64_t size) {
     const int64_t parts = ceil_div(all, size);
     return parts == 1 ? all : ceil_div(all, parts == 2 ? 2 : round_up(parts, 4));
 }
-
-constexpr int64_t chunk_unit = 64;  // Sums::chunk_unit
 
 // A part of (s, c, n). s is cut where results are staged alone: the extent is then the region's.
 struct Slice {

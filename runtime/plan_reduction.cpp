@@ -134,10 +134,9 @@ void cut_cpu_reduction(Plan *plan) {
     plan->blocks = ceil_div(n, plan->block_n);
 }
 
-// A GPU takes the whole tensor in one task. A block of threads has eight chunks
-// (schedules/cuda.cpp), which is all the rows of a block; with about 1024 of them the whole device
-// works.
-constexpr int64_t gpu_depth = 8, gpu_warp = 32, gpu_blocks = 1024;
+// A GPU takes the whole tensor in one task. A block of threads has gpu_depth chunks, which is all
+// the rows of a block; with about 1024 of them the whole device works.
+constexpr int64_t gpu_blocks = 1024;
 constexpr int64_t gpu_grid_most = 65535;  // blocks in the second dimension of a grid
 
 // Eight chunks of a row of s elements at a time, a warp each; what remains is left to one warp.

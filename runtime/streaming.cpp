@@ -7,12 +7,11 @@
 #endif
 
 #include "../generators/activation_forms.h"
+#include "../generators/agreed.h"
 #include "parallel.h"
 
 namespace halnorm {
 namespace {
-
-constexpr int64_t cache_line = 64, row_alignment = 16;  // bytes; as in memory_hints.cpp
 
 // Rows of fewer images spend more on repeating the coefficients than they save: flat, against
 // staged, training of 8x1024x14x14 277 us, 235, 16x1024x14x14 502, 539, 16x2048x7x7 269, 256,

@@ -4,11 +4,10 @@
 
 #include <string.h>
 
+#include "../generators/agreed.h"
 #include "buffers.h"
 
 namespace halnorm {
-
-constexpr int64_t row_unit = 16;  // elements; as Pointwise::whole_rows says
 
 // Of the ends of some rows, side by side on the stack.
 constexpr int64_t row_ends_bytes = 128;

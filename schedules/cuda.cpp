@@ -22,8 +22,7 @@ using Halide::Var;
 
 namespace {
 
-// 256 threads: a warp wide, so that what a warp reads is consecutive, and eight deep.
-constexpr int warp = 32, depth = 8;
+constexpr int warp = gpu_warp, depth = gpu_depth;
 const auto tail = TailStrategy::GuardWithIf;
 
 using Order = std::vector<Halide::VarOrRVar>;

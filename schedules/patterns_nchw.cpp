@@ -98,7 +98,7 @@ void sums_by_row(Sums &g, const RowTuning &t) {
             .unroll(lo)
             .unroll(pass);
         if (t.whole_units)
-            s.unroll(g.in_full, Sums::chunk_unit / Sums::full_lane_count);
+            s.unroll(g.in_full, chunk_unit / Sums::full_lane_count);
     });
 
     // Short rows: some channels at a time, whose sums are then added to the doubles as vectors.

@@ -112,7 +112,8 @@ def kit(folder, arguments, variants):
         put(path, folder / "runtime" / path.name)
     for path in sorted((ROOT / "runtime/include/halnorm").iterdir()):
         put(path, folder / "include/halnorm" / path.name)
-    put(ROOT / "generators/activation_forms.h", folder / "generators/activation_forms.h")
+    for name in ("activation_forms.h", "agreed.h"):
+        put(ROOT / "generators" / name, folder / "generators" / name)
     put(arguments.halide / "include/HalideRuntime.h", folder / "halide/HalideRuntime.h")
     put(arguments.halide / "share/doc/Halide/LICENSE.txt", folder / "LICENSE.halide")
     put(ROOT / "LICENSE", folder / "LICENSE")

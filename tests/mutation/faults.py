@@ -90,7 +90,7 @@ FAULTS = [
     Fault("streaming_from_the_whole_cache_on", "runtime/streaming.cpp",
           "int64_t twentieths = 16;", "int64_t twentieths = 20;", STREAMING),
     Fault("streaming_to_half_a_part", "runtime/streaming.cpp",
-          "row_alignment = 16;", "row_alignment = 8;", STREAMING),
+          "row.extent * element % row_alignment == 0", "row.extent * element % (row_alignment / 2) == 0", STREAMING),
     Fault("parts_of_lines_with_any_activation", "runtime/streaming.cpp",
           "!nhwc && clamps && row", "!nhwc && row", STREAMING),
     Fault("stage_that_begins_with_each_part", "runtime/streaming.h",
