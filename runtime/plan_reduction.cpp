@@ -71,7 +71,7 @@ constexpr int64_t accumulator_addends = 16, gpu_accumulator_addends = 32;
 // for each of 32 lanes, such that little remains.
 int64_t choose_chunk_s(int64_t s) {
     if (s <= 256)
-        return 5 * chunk_unit;
+        return int64_t{5} * chunk_unit;
     int64_t best = 0;
     for (int64_t units = 8; units >= 4; units--) {
         const int64_t chunk = units * chunk_unit;
@@ -142,7 +142,7 @@ constexpr int64_t gpu_grid_most = 65535;  // blocks in the second dimension of a
 // Eight chunks of a row of s elements at a time, a warp each; what remains is left to one warp.
 int64_t choose_gpu_chunk_s(int64_t s) {
     int64_t best = 0, best_time = 0;
-    for (int64_t chunk = 4 * chunk_unit; chunk <= 16 * chunk_unit && chunk <= s;
+    for (int64_t chunk = int64_t{4} * chunk_unit; chunk <= int64_t{16} * chunk_unit && chunk <= s;
          chunk += chunk_unit) {
         const int64_t time = ceil_div(s / chunk, gpu_depth) * chunk + s % chunk;
         if (best == 0 || time <= best_time)
