@@ -768,7 +768,7 @@ TEST_P(ControlWord, is_the_callers_on_all_threads) {
     Case k;
     k.variant = GetParam();
     k.pipeline = Pipeline::inference;
-    k.n = 8, k.c = 64, k.s = 784;
+    k.n = 4, k.c = 64, k.s = 784;
     k.gamma = k.beta = false;
     std::vector<unsigned char> results[3];
     for (int i = 0; i < 3; i++) {
@@ -778,7 +778,7 @@ TEST_P(ControlWord, is_the_callers_on_all_threads) {
         call.moving_mean.set(std::vector<double>(call.moving_mean.size(), 0));
         const uint64_t before = control_word();
         set_control_word(i == 1 ? before | flushing : before & ~flushing);
-        for (int repeats = 0; repeats < 20; repeats++)
+        for (int repeats = 0; repeats < 4; repeats++)
             ASSERT_EQ(call.run(), HALNORM_OK) << halnorm_last_error();
         set_control_word(before);
         results[i] = call.y().bits();
