@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control_word.h"
 #include "parallel.h"
 
 namespace halnorm {
@@ -13,49 +14,11 @@ namespace {
 
 constexpr int32_t max_threads = 256;
 
-// How this thread rounds and whether it flushes subnormals: each has its own, and starts with that
-// of the thread that made it.
-#if defined(__x86_64__)
-using Control = uint32_t;
-Control control() {
-    return __builtin_ia32_stmxcsr();
-}
-void set_control(Control word) {
-    __builtin_ia32_ldmxcsr(word);
-}
-#elif defined(__aarch64__)
-using Control = uint64_t;
-Control control() {
-    Control word;
-    asm volatile("mrs %0, fpcr" : "=r"(word));
-    return word;
-}
-void set_control(Control word) {
-    asm volatile("msr fpcr, %0" : : "r"(word));
-}
-#elif defined(__arm__) && defined(__ARM_FP)
-using Control = uint32_t;
-Control control() {
-    Control word;
-    asm volatile("vmrs %0, fpscr" : "=r"(word));
-    return word;
-}
-void set_control(Control word) {
-    asm volatile("vmsr fpscr, %0" : : "r"(word));
-}
-#else
-struct Control {};
-Control control() {
-    return {};
-}
-void set_control(Control) {}
-#endif
-
 struct Job {
     Task task = nullptr;
     void *argument = nullptr;
     int64_t tasks = 0;
-    Control caller{};  // so that a task gives the same bits on any thread
+    ControlWord caller{};  // so that a task gives the same bits on any thread
     std::atomic<int64_t> next{0};
 };
 
@@ -112,7 +75,7 @@ void *worker(void *) {
         invited--;
         running++;
         pthread_mutex_unlock(&mutex);
-        set_control(job.caller);
+        set_control_word(job.caller);
         work();
         pthread_mutex_lock(&mutex);
         if (--running == 0)
@@ -178,7 +141,7 @@ void pool_parallel_for(int32_t threads, int64_t tasks, Task task, void *argument
     job.task = task;
     job.argument = argument;
     job.tasks = tasks;
-    job.caller = control();
+    job.caller = control_word();
     job.next.store(0, std::memory_order_relaxed);
     grow(threads - 1);
     invited = workers < threads - 1 ? workers : threads - 1;

@@ -65,11 +65,7 @@ BackwardCall::BackwardCall(const BackwardCase &s, uint64_t seed)
         mean.set(c, random.uniform(-2, 2));
         inv_std.set(c, random.uniform(0.5, 2));
     }
-    const halnorm_tensor view = x.view();
-    reference::Array order;
-    order.shape.assign(view.shape, view.shape + view.rank);
-    order.channel_axis = s.layout == HALNORM_NCHW ? 1 : view.rank - 1;
-    order.for_each([&](size_t i, size_t c) {
+    reference::shape_of(x.view(), s.layout).for_each([&](size_t i, size_t c) {
         values.push_back(center[c] + deviation[c] * random.uniform(-1.7, 1.7));
         dy.set(i, random.uniform(-0.75, 1.25));
         if (s.add)

@@ -137,11 +137,7 @@ reference::Array Call::input() const {
 }
 
 reference::Array Call::shape() const {
-    reference::Array a;
-    const halnorm_tensor t = x.view();
-    a.shape.assign(t.shape, t.shape + t.rank);
-    a.channel_axis = settings.layout == HALNORM_NCHW ? 1 : t.rank - 1;
-    return a;
+    return reference::shape_of(x.view(), settings.layout);
 }
 
 void Call::remember() {

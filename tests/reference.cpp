@@ -77,10 +77,15 @@ size_t Array::channel_of(size_t index) const {
     return index / inner() % static_cast<size_t>(channels());
 }
 
-Array read(const halnorm_tensor &tensor, halnorm_layout layout) {
+Array shape_of(const halnorm_tensor &tensor, halnorm_layout layout) {
     Array a;
     a.shape.assign(tensor.shape, tensor.shape + tensor.rank);
     a.channel_axis = layout == HALNORM_NCHW ? 1 : tensor.rank - 1;
+    return a;
+}
+
+Array read(const halnorm_tensor &tensor, halnorm_layout layout) {
+    Array a = shape_of(tensor, layout);
     for (int64_t extent : a.shape) {
         if (extent == 0)
             return a;

@@ -34,6 +34,7 @@ struct Array {
     }
 };
 
+Array shape_of(const halnorm_tensor &tensor, halnorm_layout layout);  // without the values
 Array read(const halnorm_tensor &tensor, halnorm_layout layout);
 
 struct Statistics {

@@ -5,14 +5,12 @@
 #include <gtest/gtest.h>
 #include <math.h>
 #include <set>
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
 
 #include "backward_call.h"
 #include "call.h"
 #include "cells.h"
 #include "compare.h"
+#include "control_word.h"
 #include "options.h"
 #include "variants.h"
 
@@ -676,34 +674,18 @@ TEST_P(SpecialPlaces, subnormals_come_out_of_parameters_and_gradients) {
 // ---- The control word: rounding, exceptions that trap, subnormals that are flushed ----
 
 #if defined(__x86_64__)
-constexpr uint64_t flushing = 0x8040;  // FTZ and DAZ
-uint64_t control_word() {
-    return _mm_getcsr() & ~0x3fu;  // without the flags of what has happened
-}
-void set_control_word(uint64_t word) {
-    _mm_setcsr(static_cast<unsigned>(word));
-}
+constexpr uint64_t flushing = 0x8040, kept = ~uint64_t{0x3f};  // FTZ and DAZ
 #elif defined(__aarch64__)
-constexpr uint64_t flushing = 1 << 24;  // FZ
-uint64_t control_word() {
-    uint64_t word;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(word));
-    return word;
-}
-void set_control_word(uint64_t word) {
-    __asm__ volatile("msr fpcr, %0" : : "r"(word));
-}
+constexpr uint64_t flushing = 1 << 24, kept = ~uint64_t{0};  // FZ
 #elif defined(__arm__)
-constexpr uint64_t flushing = 1 << 24;
+constexpr uint64_t flushing = 1 << 24, kept = 0x07ff9f00;
+#endif
 uint64_t control_word() {
-    uint32_t word;
-    __asm__ volatile("vmrs %0, fpscr" : "=r"(word));
-    return word & 0x07ff9f00u;
+    return halnorm::control_word() & kept;  // without the flags of what has happened
 }
 void set_control_word(uint64_t word) {
-    __asm__ volatile("vmsr fpscr, %0" : : "r"(static_cast<uint32_t>(word)));
+    halnorm::set_control_word(static_cast<halnorm::ControlWord>(word));
 }
-#endif
 
 class ControlWord : public VariantTest {
 protected:

@@ -50,14 +50,14 @@ def main():
     args = arguments()
     entries = variants.read(args.build)
     variant = variants.choose(entries, args.variant, args.platform)
-    for stage in args.stage or ():
+    stages = args.stage or variants.DEFAULT_STAGES
+    for stage in stages:
         if stage in variants.APART_STAGES and not variant.in_activate:
             variants.refuse(f"--stage was '{stage}', should be another: {variant.name} has all activations in normalize")
-    kernels = variants.kernels(
-        args.stage or variants.DEFAULT_STAGES, args.layout or variants.LAYOUTS, args.dtype or ["f32"])
+    kernels = variants.kernels(stages, args.layout or variants.LAYOUTS, args.dtype or ["f32"])
     header = (ROOT / "generators/activation_forms.h").read_text()
     known = dict.fromkeys(name for stage in variants.STAGES for name in forms.names(header, stage))
-    chosen_forms = args.form or (["all"] if set(args.stage or ["sums"]) <= set(variants.APART_STAGES) else forms.DEFAULT)
+    chosen_forms = args.form or (["all"] if set(stages) <= set(variants.APART_STAGES) else forms.DEFAULT)
     check_forms(chosen_forms, known)
     program = mca.find()
     chosen = args.cpu or cpus.cpus_for(variant.arch, variant.features)

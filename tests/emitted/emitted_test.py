@@ -66,7 +66,8 @@ class Emitted(unittest.TestCase):
     def test_the_pool_compiles_where_there_is_no_linux(self):
         # Against what POSIX has of this machine's headers.
         status, said = output(
-            os.environ["CLANG"], "-std=c++17", "-U__linux__", "-U_GNU_SOURCE", "-D_POSIX_C_SOURCE=200809L", "-isystem", pathlib.Path(os.environ["HALNORM_HALIDE"], "include"),
+            os.environ["CLANG"], "-std=c++17", "-U__linux__", "-U_GNU_SOURCE", "-D_POSIX_C_SOURCE=200809L",
+            "-isystem", pathlib.Path(os.environ["HALNORM_HALIDE"], "include"),
             "-I", ROOT / "runtime/include", "-I", ROOT / "runtime", "-I", KITS / "aarch64-android/kernels/include",
             "-fsyntax-only", "-Wall", "-Wextra", "-Werror", ROOT / "runtime/thread_pool.cpp")
         self.assertEqual((0, ""), (status, said))
