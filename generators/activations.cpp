@@ -282,11 +282,6 @@ Expr slope_of(ActivationForm form, const Expr &v, const ActivationParameters &p)
 
 }  // namespace
 
-bool max_keeps_nan(const Halide::Target &target, const Halide::Type &type) {
-    return target.arch == Halide::Target::ARM && !target.has_feature(Halide::Target::NoNEON) &&
-           (target.bits == 64 || type.bits() == 32);
-}
-
 Expr activate(ActivationForm form, const Expr &v, const ActivationParameters &p) {
     switch (form) {
     case ActivationForm::clamp:
@@ -333,10 +328,6 @@ Expr piecewise_gradient(const Expr &dy, const Expr &v, const Expr &lower, const 
                         const Expr &below) {
     return select(strict_less_equal(v, lower), zero_unless(below != number(v, 0), dy * below),
                   strict_less_equal(upper, v), number(v, 0), dy);
-}
-
-bool masks_loads(const Halide::Target &target) {
-    return target.has_feature(Halide::Target::AVX512);
 }
 
 Expr relu_gradient(const Expr &dy, const Expr &v, const Expr &lower, bool masks_loads) {

@@ -5,15 +5,11 @@
 
 namespace halnorm {
 
-// Whether Halide's max and min are NaN where an operand is: ARM's FMAX and FMIN, one instruction
-// where a comparison and a selection are two. Those of x86 give the other operand.
-bool max_keeps_nan(const Halide::Target &target, const Halide::Type &type);
-
 // Every Expr has the type of the data. A form reads only its own: clamp lower and upper; leaky_relu
 // and elu alpha.
 struct ActivationParameters {
     Halide::Expr lower, upper, alpha;
-    bool max_keeps_nan = false;
+    bool max_keeps_nan = false;  // Formulation's
 };
 
 // act(v) for v of type Float(32) or Float(64). NaN gives NaN, an infinity gives the limit of the
@@ -38,13 +34,8 @@ Halide::Expr piecewise_gradient(const Halide::Expr &dy, const Halide::Expr &v,
                                 const Halide::Expr &lower, const Halide::Expr &upper,
                                 const Halide::Expr &below);
 
-// Whether the selection of dy or 0 becomes a load of dy under a mask, which waits for x: AVX-512.
-// Sums of relu's gradient over 25.6 MB of x and of dy took 1490 us so, 840 with the load apart from
-// its mask, 730 without relu (Zen 5, 2026-11-27; in L3 there is no difference).
-bool masks_loads(const Halide::Target &target);
-
-// The same with 0 below, and without the upper limit. Where masks_loads, a minimum of bits, which
-// LLVM does not see through, cuts dy off.
+// The same with 0 below, and without the upper limit. Where masks_loads (Formulation's), a minimum
+// of bits, which LLVM does not see through, cuts dy off.
 Halide::Expr clamp_gradient(const Halide::Expr &dy, const Halide::Expr &v,
                             const Halide::Expr &lower, const Halide::Expr &upper, bool masks_loads);
 Halide::Expr relu_gradient(const Halide::Expr &dy, const Halide::Expr &v, const Halide::Expr &lower,

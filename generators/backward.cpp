@@ -82,10 +82,12 @@ struct ElementOf {
 };
 
 // From the inputs that the generators of both passes have.
-template<typename Inputs>
-ElementOf element_of(const Inputs &of, const Halide::Target &target, bool covered_apart) {
-    return {of.form,       of.lower,           of.upper, of.below, of.inverse, of.activations.set(),
-            covered_apart, masks_loads(target)};
+template<typename T, typename Inputs>
+ElementOf element_of(const Inputs &of, const Halide::Target &target,
+                     bool Formulation::*covered_apart) {
+    const Formulation f = formulation(target, Halide::type_of<T>());
+    return {of.form,          of.lower,     of.upper, of.below, of.inverse, of.activations.set(),
+            f.*covered_apart, f.masks_loads};
 }
 
 template<typename T>
@@ -176,7 +178,7 @@ public:
 
     void generate() {
         const ElementOf element =
-            element_of(*this, this->get_target(), covered_forms.apart_in_sums);
+            element_of<T>(*this, this->get_target(), &Formulation::apart_in_sums);
         g.forms = element.forms();
         g.cheap = element.is_cheap();
         describe<T>(g, layout, this->get_target(), prefetch, {&x, &dy}, {block_n, chunk_s, chunk_n},
@@ -224,7 +226,7 @@ public:
         g.ahead = ahead;
         const Expr dy_ = dy(g.s, g.c, g.n);
         const ElementOf element =
-            element_of(*this, this->get_target(), covered_forms.apart_in_pointwise);
+            element_of<T>(*this, this->get_target(), &Formulation::apart_in_pointwise);
         const Element e = element(x(g.s, g.c, g.n), dy_, center(g.c), scale(g.c), offset(g.c));
         const Expr through_statistics = zero_unless(by_batch != 0, e.d * b(g.c) + c(g.c));
         const Expr scaled = element.is(GradientForm::scaled);

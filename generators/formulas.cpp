@@ -66,13 +66,10 @@ Expr inverse_deviation(const Expr &variance, const Expr &epsilon) {
 
 void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const Expr &C,
                    const Expr &N, const Cut &cut, const Terms &terms) {
-    // On a GPU a warp has the lanes, and an addition in double per lane costs nothing.
-    const bool gpu = target.has_gpu_feature();
-    const Type lanes_type = gpu ? Float(64) : g.type;
-    // Rows of up to 256 elements give each of 16 lanes at most 16 addends. With eight, an outlier
-    // before 31 small ones made the variance of float32 1.7e-6 wrong.
-    const bool few = g.type == Float(64) && target.natural_vector_size(g.type) < 8;
-    g.rest_lane_count = gpu ? 32 : few ? 8 : 16;
+    const Formulation f = formulation(target, g.type);
+    const bool threads = f.lanes_are_threads;
+    const Type lanes_type = threads ? Float(64) : g.type;
+    g.rest_lane_count = f.rest_lanes;
     g.width = C;
     g.row = S;
     g.rows = N;
@@ -113,14 +110,14 @@ void describe_sums(Sums &g, const Halide::Target &target, const Expr &S, const E
     g.rest_lanes(g.l, g.c, g.q, g.b) = Tuple(zero, zero);
     g.rest_lanes(g.l, g.c, g.q, g.b) +=
         terms(S - rest + g.in_rest.x * R + g.l, first + row(g.in_rest.y), all);
-    const Expr counted = gpu ? Expr(0) : R - tail;
-    g.in_tail = RDom(0, select(tail > 0 && (gpu || S >= R), chunk_n, 0), "in_tail");
+    const Expr counted = threads ? Expr(0) : R - tail;
+    g.in_tail = RDom(0, select(tail > 0 && (threads || S >= R), chunk_n, 0), "in_tail");
     g.in_tail.where(row(g.in_tail) < rows);
-    if (gpu)
+    if (threads)
         g.in_tail.where(g.l < tail);
     g.rest_lanes(g.l, g.c, g.q, g.b) +=
-        terms(S - tail - counted + g.l, first + row(g.in_tail), gpu ? all : g.l >= counted);
-    if (g.layout == Layout::nchw && !gpu) {
+        terms(S - tail - counted + g.l, first + row(g.in_tail), threads ? all : g.l >= counted);
+    if (g.layout == Layout::nchw && !threads) {
         g.in_short = RDom(0, select(S < R, S, 0), 0, select(S < R, chunk_n, 0), "in_short");
         g.in_short.where(row(g.in_short.y) < rows);
         g.rest_lanes(clamp(g.in_short.x, 0, R - 1), g.c, g.q, g.b) +=

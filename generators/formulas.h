@@ -140,10 +140,9 @@ inline void schedule_and_lower(Pointwise &g, const Halide::Target &target,
                                Halide::Pipeline pipeline) {
     schedule_and_lower<Pointwise>(g, target, pipeline);
     using Rest = NarrowTails::Rest;
-    const bool singly = g.layout == Layout::nchw && g.tensors < 4;
-    pipeline.add_custom_lowering_pass(new NarrowTails(g.streaming ? Rest::none :
-                                                      singly      ? Rest::singly :
-                                                                    Rest::masked));
+    pipeline.add_custom_lowering_pass(new NarrowTails(g.streaming        ? Rest::none :
+                                                      g.odd_tails_singly ? Rest::singly :
+                                                                           Rest::masked));
 }
 
 // The forms of the activations that are built, but those that are `not_used`.

@@ -215,8 +215,8 @@ private:
 // act(v), from the inputs that the stages have which end in it.
 template<typename T, typename Inputs>
 Expr activated(const Inputs &of, const Halide::Target &target, const Expr &v) {
-    return activate(of.form, v,
-                    {of.lower, of.upper, of.alpha, max_keeps_nan(target, Halide::type_of<T>())},
+    const bool max_keeps_nan = formulation(target, Halide::type_of<T>()).max_keeps_nan;
+    return activate(of.form, v, {of.lower, of.upper, of.alpha, max_keeps_nan},
                     of.activations.set());
 }
 

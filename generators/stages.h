@@ -95,7 +95,7 @@ struct Sums {
     // In NCHW an accumulator is this many lanes side by side: one or two vectors of AVX-512, two to
     // eight of NEON, a warp. In NHWC channels are side by side, and there is one lane.
     static constexpr int full_lane_count = 32;
-    int rest_lane_count = 16;
+    int rest_lane_count = 0;  // Formulation's
 };
 
 // Per channel, from the sums of its blocks in double:
@@ -150,6 +150,11 @@ struct Pointwise {
     bool streaming = false;
     std::vector<Halide::Parameter> prefetched;  // the tensors that such a kernel reads
     Halide::Expr ahead;  // elements to what the caller reads next; 0: it does not say
+
+    // For a schedule to set that masks the tails of rows: those that are no multiple of 16 bytes
+    // are stored element by element, not under their mask (tails.h).
+    bool odd_tails_singly = false;
+
     int line() const { return 64 / type.bytes(); }  // elements
 };
 

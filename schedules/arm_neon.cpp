@@ -48,7 +48,9 @@ PanelTuning panels(const Target &target, Halide::Type type) {
 
 }  // namespace
 
-const CoveredForms covered_forms = {};
+Formulation formulation(const Target &target, const Halide::Type &type) {
+    return of_processor(target, type);
+}
 
 void schedule(Shift &g, const Target &target) {
     if (g.layout == Layout::nchw)

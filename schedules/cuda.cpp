@@ -140,7 +140,13 @@ void per_channel(Func f, const Var &c) {
 
 }  // namespace
 
-const CoveredForms covered_forms = {false, true};
+Formulation formulation(const Target &, const Halide::Type &) {
+    Formulation f;
+    f.apart_in_sums = false;
+    f.rest_lanes = warp;
+    f.lanes_are_threads = true;
+    return f;
+}
 
 void schedule(Shift &g, const Target &) {
     by_channel_and_block(g.shift, g.c, g.b);

@@ -66,7 +66,11 @@ void nhwc(Sums &g, int V) {
 
 }  // namespace
 
-const CoveredForms covered_forms = {false, false};
+Formulation formulation(const Target &target, const Halide::Type &type) {
+    Formulation f = of_processor(target, type);
+    f.apart_in_sums = f.apart_in_pointwise = false;
+    return f;
+}
 
 void schedule(Shift &g, const Target &target) {
     // In NCHW channels are far apart in memory, and side by side they would be gathered.

@@ -13,6 +13,9 @@
 
 namespace halnorm {
 
+// Of a processor: all forms apart, and what its instructions and vectors ask for.
+Formulation of_processor(const Halide::Target &target, const Halide::Type &type);
+
 // Adds up the `count` lanes (a power of two) that `sum` goes over, half by half in vectors of up to
 // V, at a loop. Left to a vector's own sum they are added one after the other where a pipeline has
 // strict arithmetic: 16 roundings instead of 4 (32 lanes had the variance 2.3e-6 wrong after an

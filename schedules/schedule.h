@@ -12,12 +12,24 @@ void schedule(Merge &, const Halide::Target &);
 void schedule(PerChannel &, const Halide::Target &);
 void schedule(Pointwise &, const Halide::Target &);
 
-// Whether a form that a more general one covers, as relu is a piecewise linear one, has code of its
-// own: faster where each form has a loop, larger, and of no use where all share one.
-struct CoveredForms {
+// How the formulas are written down, where that is the machine's to say.
+struct Formulation {
+    // Whether a form that a more general one covers, as relu is a piecewise linear one, has code of
+    // its own: faster where each form has a loop, larger, and of no use where all share one.
     bool apart_in_sums = true, apart_in_pointwise = true;
+    // Whether Halide's max and min are NaN where an operand is, so that a limit is one operation
+    // and not a comparison and a selection.
+    bool max_keeps_nan = false;
+    // Whether the selection of dy or 0 becomes a load of dy under a mask, which waits for x: relu's
+    // gradient is then written so that it does not.
+    bool masks_loads = false;
+    // Of the accumulators of what rows leave in NCHW (Sums::rest_lane_count).
+    int rest_lanes = 16;
+    // Lanes are threads: as many of them work as there are elements, and adding doubles costs them
+    // nothing.
+    bool lanes_are_threads = false;
 };
-extern const CoveredForms covered_forms;
+Formulation formulation(const Halide::Target &, const Halide::Type &);
 
 // Calls directives(stage, form) for each form, on the stage specialized to it: the form is chosen
 // once per call, and only its own arithmetic stands in the loop.

@@ -51,7 +51,9 @@ PanelTuning panels(const Target &target, Halide::Type type) {
 
 }  // namespace
 
-const CoveredForms covered_forms = {};
+Formulation formulation(const Target &target, const Halide::Type &type) {
+    return of_processor(target, type);
+}
 
 void schedule(Shift &g, const Target &target) {
     if (g.layout == Layout::nchw)

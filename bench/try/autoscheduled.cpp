@@ -14,7 +14,7 @@
 #include <fstream>
 #include <map>
 
-#include "schedule.h"
+#include "patterns.h"
 
 #include "../../runtime/activate.h"
 #include "../../runtime/activation.h"
@@ -188,7 +188,9 @@ void autoschedule_or_exit(Func f, Layout layout, const Target &target) {
 
 }  // namespace
 
-const CoveredForms covered_forms = {};
+Formulation formulation(const Target &target, const Halide::Type &type) {
+    return of_processor(target, type);
+}
 
 void schedule(Shift &g, const Target &target) {
     autoschedule_or_exit(g.shift, g.layout, target);

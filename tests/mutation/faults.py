@@ -150,7 +150,7 @@ FAULTS = [
           "real(old) * momentum + now * (Expr(1.0) - momentum)", "real(old) * (Expr(1.0) - momentum) + now * momentum",
           FORWARD),
     Fault("tail_off_by_one", "generators/formulas.cpp",
-          "gpu ? all : g.l >= counted);", "gpu ? all : g.l > counted);", FORWARD),
+          "threads ? all : g.l >= counted);", "threads ? all : g.l > counted);", FORWARD),
     Fault("merge_of_shifts_reversed", "generators/forward.cpp",
           "const Expr dk = real(shift(c, b)) - real(shift(g.c, 0));",
           "const Expr dk = real(shift(g.c, 0)) - real(shift(c, b));", FORWARD),
