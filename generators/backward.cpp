@@ -110,13 +110,13 @@ public:
     Output<Buffer<T>> g_out{"g", 3};
 
     void generate() {
-        const Expr addend = zero_unless(factor != cast<T>(0), z(g.s, g.c, g.n) * factor);
-        g.y(g.s, g.c, g.n) =
-            slope * activation_gradient(form, dy(g.s, g.c, g.n), normalized(*this, g) + addend,
-                                        {lower, upper, alpha}, activations.set());
         g.forms = activation_forms(form, activations.set(), {ActivationForm::leaky_relu});
-        describe<T>(g, layout, false, g_out, {&x, &z, &dy});
-        all_from_zero(x, z, dy, center, scale, offset, g.y);
+        place<T>(g, layout, false, {&x, &z, &dy});
+        const Expr addend = zero_unless(factor != cast<T>(0), at(z, g) * factor);
+        define(g, g_out,
+               slope * activation_gradient(form, at(dy, g), normalized(*this, g) + addend,
+                                           {lower, upper, alpha}, activations.set()));
+        all_from_zero(center, scale, offset);
     }
 
     void schedule() { schedule_and_lower(g, this->get_target(), this->get_pipeline()); }
@@ -140,13 +140,13 @@ public:
     Output<Buffer<T>> g_out{"g", 3};
 
     void generate() {
-        g.y(g.s, g.c, g.n) = slope * activation_gradient(form, dy(g.s, g.c, g.n), v(g.s, g.c, g.n),
-                                                         {lower, upper, alpha}, activations.set());
         std::vector<ActivationForm> not_used = {ActivationForm::leaky_relu};
         if (!activations.set().clamps() && !activations.set().needs(ActivationForm::leaky_relu))
             not_used.push_back(ActivationForm::clamp);
-        describe_apart<T>(g, activation_forms(form, activations.set(), not_used), g_out, {&v, &dy});
-        all_from_zero(v, dy, g.y);
+        place_apart<T>(g, activation_forms(form, activations.set(), not_used), {&v, &dy});
+        define(g, g_out,
+               slope * activation_gradient(form, at(dy, g), at(v, g), {lower, upper, alpha},
+                                           activations.set()));
     }
 
     void schedule() { schedule_and_lower(g, this->get_target(), this->get_pipeline()); }
@@ -224,17 +224,19 @@ public:
 
     void generate() {
         g.ahead = ahead;
-        const Expr dy_ = dy(g.s, g.c, g.n);
+        place<T>(g, layout, streaming, {&x, &dy});
+        const Expr dy_ = at(dy, g), factor = of_channel(a, g);
         const ElementOf element =
             element_of<T>(*this, this->get_target(), &Formulation::apart_in_pointwise);
-        const Element e = element(x(g.s, g.c, g.n), dy_, center(g.c), scale(g.c), offset(g.c));
-        const Expr through_statistics = zero_unless(by_batch != 0, e.d * b(g.c) + c(g.c));
+        const Element e = element(at(x, g), dy_, of_channel(center, g), of_channel(scale, g),
+                                  of_channel(offset, g));
+        const Expr through_statistics =
+            zero_unless(by_batch != 0, e.d * of_channel(b, g) + of_channel(c, g));
         const Expr scaled = element.is(GradientForm::scaled);
-        g.y(g.s, g.c, g.n) = select(scaled, a(g.c) * dy_, a(g.c) * e.g + through_statistics);
-        describe<T>(g, layout, streaming, dx, {&x, &dy});
+        define(g, dx, select(scaled, factor * dy_, factor * e.g + through_statistics));
         g.forms = element.forms();
         g.forms.push_back({scaled, g.streaming, 1});  // else rare
-        all_from_zero(x, dy, center, scale, offset, a, b, c, g.y);
+        all_from_zero(center, scale, offset, a, b, c);
     }
 
     void schedule() { schedule_and_lower(g, this->get_target(), this->get_pipeline()); }

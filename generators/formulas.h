@@ -60,16 +60,16 @@ void dense_in(Layout layout, Parameter &&x) {
 // buffer around every loop: kernels of training for AArch64 are a seventh larger, and on x86
 // training in cache takes 1 to 4 % longer (2026-11-28).
 template<typename T>
-void from_zero(Input<Buffer<T>> &buffer, int dimensions = 3) {
-    for (int i = 0; i < std::min(dimensions, buffer.dimensions()); i++)
+void from_zero(Input<Buffer<T>> &buffer, int dimensions = 3, int first = 0) {
+    for (int i = first; i < std::min(dimensions, buffer.dimensions()); i++)
         buffer.dim(i).set_min(0);
 }
 
 // What is set of the first buffer of a tuple holds for all.
-inline void from_zero(const Func &result, int dimensions = 3) {
-    Halide::OutputImageParam first = result.output_buffers()[0];
-    for (int i = 0; i < std::min(dimensions, result.dimensions()); i++)
-        first.dim(i).set_min(0);
+inline void from_zero(const Func &result, int dimensions = 3, int first = 0) {
+    Halide::OutputImageParam buffer = result.output_buffers()[0];
+    for (int i = first; i < std::min(dimensions, result.dimensions()); i++)
+        buffer.dim(i).set_min(0);
 }
 
 template<typename... Buffers>
@@ -139,46 +139,89 @@ void schedule_and_lower(Described &g, const Halide::Target &target, Halide::Pipe
 inline void schedule_and_lower(Pointwise &g, const Halide::Target &target,
                                Halide::Pipeline pipeline) {
     schedule_and_lower<Pointwise>(g, target, pipeline);
-    using Rest = NarrowTails::Rest;
-    pipeline.add_custom_lowering_pass(new NarrowTails(g.streaming        ? Rest::none :
-                                                      g.odd_tails_singly ? Rest::singly :
-                                                                           Rest::masked));
+    pipeline.add_custom_lowering_pass(new NarrowTails(g.odd_tails_singly));
 }
 
 // The forms of the activations that are built, but those that are `not_used`.
 std::vector<Form> activation_forms(const Expr &form, const ActivationSet &built,
                                    std::vector<ActivationForm> not_used = {});
 
-// v, what the activation is of but for a z, from the inputs that the stages have which need it.
-template<typename Inputs>
-Expr normalized(const Inputs &of, const Pointwise &g) {
-    return (of.x(g.s, g.c, g.n) - of.center(g.c)) * of.scale(g.c) + of.offset(g.c);
-}
-
-// Layout, extents and strides of a stage over all elements; `tensors` are those that are read.
+// Layout and extents of a stage over all elements, and where its elements are; `tensors` are those
+// that it reads.
 template<typename T>
-void describe(Pointwise &g, Layout layout, bool streaming, Output<Buffer<T>> &y,
-              std::initializer_list<Input<Buffer<T>> *> tensors) {
+void place(Pointwise &g, Layout layout, bool streaming,
+           std::initializer_list<Input<Buffer<T>> *> tensors) {
     g.layout = layout;
     g.streaming = streaming;
     g.type = Halide::type_of<T>();
-    y = g.y;
-    read_tensors(g, tensors, streaming);
-    dense_in(g.layout, y);
     g.tensors = static_cast<int>(tensors.size()) + 1;
+    read_tensors(g, tensors, streaming);
+    for (Input<Buffer<T>> *tensor : tensors)
+        from_zero(*tensor, 3, g.by_line() ? 1 : 0);
+    if (!g.by_line())
+        return;
+    Input<Buffer<T>> &x = **tensors.begin();
+    g.width = x.dim(1).extent();
+    g.row = x.dim(0).extent();
+    // Lines within a row need nothing of its neighbour: `within`, a dimension, makes them a loop of
+    // their own, with one image of the formula, where a schedule unrolls it.
+    g.y(g.s, g.c, g.n) = Halide::undef<T>();
+    const Expr image = Halide::OutputImageParam(g.y.output_buffer()).dim(2).stride();
+    const int line = g.line();
+    g.lines = RDom(0, line, 0, g.row / line + 1, 0, 2, 0, g.width, "lines");
+    const Expr lane = g.lines.x, number = g.lines.y, within = g.lines.z;
+    g.at_c = g.lines.w;
+    const Expr first = (x.dim(0).min() - g.at_c * g.row - g.n * image) % line;  // in this row
+    const Expr begin = first + (number + within - 1) * line;
+    g.lines.where(
+        select(within == 1, begin <= g.row - line, number == 0 && first > 0 && g.at_c > 0));
+    g.at_s = begin + lane;
+}
+
+// A tensor's element, and a coefficient of its channel.
+template<typename Tensor>
+Expr at(const Tensor &tensor, const Pointwise &g) {
+    return tensor(g.at_s, g.at_c, g.n);
+}
+template<typename Array>
+Expr of_channel(const Array &array, const Pointwise &g) {
+    const Expr own = array(g.at_c);
+    if (!g.by_line())
+        return own;
+    const Expr before = array(Halide::max(g.at_c - 1, 0));
+    return select(g.lines.z == 1 || g.at_s >= 0, own, before);
+}
+
+// v, what the activation is of but for a z, from the inputs that the stages have which need it.
+template<typename Inputs>
+Expr normalized(const Inputs &of, const Pointwise &g) {
+    return (at(of.x, g) - of_channel(of.center, g)) * of_channel(of.scale, g) +
+           of_channel(of.offset, g);
+}
+
+// g.y, of a stage that has a place, and the result, from the value of an element.
+template<typename T>
+void define(Pointwise &g, Output<Buffer<T>> &y, const Expr &value) {
+    g.y(g.at_s, g.at_c, g.n) = value;
+    y = g.y;
+    dense_in(g.layout, y);
+    from_zero(g.y, 3, g.by_line() ? 1 : 0);
+    g.rows = y.dim(2).extent();
+    if (g.by_line())
+        return;
     g.width = y.dim(1).extent();
     g.row = y.dim(0).extent();
 }
 
-// The same of a stage that has activations apart: rows are along s, whatever the layout.
+// The place of a stage that has activations apart: rows are along s, whatever the layout.
 template<typename T>
-void describe_apart(Pointwise &g, std::vector<Form> forms, Output<Buffer<T>> &y,
-                    std::initializer_list<Input<Buffer<T>> *> tensors) {
+void place_apart(Pointwise &g, std::vector<Form> forms,
+                 std::initializer_list<Input<Buffer<T>> *> tensors) {
     g.forms = std::move(forms);
     for (Form &form : g.forms)
         form.coefficients = 0;
     g.whole_rows = true;
-    describe<T>(g, Layout::nchw, false, y, tensors);
+    place<T>(g, Layout::nchw, false, tensors);
 }
 
 }  // namespace halnorm

@@ -239,10 +239,10 @@ public:
 
     void generate() {
         g.ahead = ahead;
-        g.y(g.s, g.c, g.n) = activated<T>(*this, this->get_target(), normalized(*this, g));
         g.forms = activation_forms(form, activations.set());
-        describe<T>(g, layout, streaming, y, {&x});
-        all_from_zero(x, center, scale, offset, g.y);
+        place<T>(g, layout, streaming, {&x});
+        define(g, y, activated<T>(*this, this->get_target(), normalized(*this, g)));
+        all_from_zero(center, scale, offset);
     }
 
     void schedule() { schedule_and_lower(g, this->get_target(), this->get_pipeline()); }
@@ -272,11 +272,11 @@ public:
 
     void generate() {
         g.ahead = ahead;
-        g.y(g.s, g.c, g.n) = activated<T>(*this, this->get_target(),
-                                          normalized(*this, g) + z(g.s, g.c, g.n) * factor);
         g.forms = activation_forms(form, activations.set());
-        describe<T>(g, layout, streaming, y, {&x, &z});
-        all_from_zero(x, z, center, scale, offset, g.y);
+        place<T>(g, layout, streaming, {&x, &z});
+        define(g, y,
+               activated<T>(*this, this->get_target(), normalized(*this, g) + at(z, g) * factor));
+        all_from_zero(center, scale, offset);
     }
 
     void schedule() { schedule_and_lower(g, this->get_target(), this->get_pipeline()); }
@@ -299,12 +299,11 @@ public:
     Output<Buffer<T>> y{"y", 3};
 
     void generate() {
-        g.y(g.s, g.c, g.n) = activated<T>(*this, this->get_target(), v(g.s, g.c, g.n));
         std::vector<ActivationForm> not_used;
         if (!activations.set().clamps())
             not_used.push_back(ActivationForm::clamp);
-        describe_apart<T>(g, activation_forms(form, activations.set(), not_used), y, {&v});
-        all_from_zero(v, g.y);
+        place_apart<T>(g, activation_forms(form, activations.set(), not_used), {&v});
+        define(g, y, activated<T>(*this, this->get_target(), at(v, g)));
     }
 
     void schedule() { schedule_and_lower(g, this->get_target(), this->get_pipeline()); }

@@ -2,7 +2,7 @@
 // memory: prefetches are into all caches, and with --halves what is prefetched is loaded as vectors
 // of 32 bytes at most; stores to BUFFER, if one is named, are non-temporal, and tensors so loaded.
 //
-//     memory_hints KERNEL.bc KERNEL.o [BUFFER | --halves]
+//     memory_hints KERNEL.bc KERNEL.o [BUFFER [--lines] | --halves]
 //
 // Halide's prefetches are for data that are used once. On some machines such data are in L1 only,
 // and the next stage, which reads them again, would find them in no cache.
@@ -15,15 +15,15 @@
 // to 0.99, backward in NHWC 0.97 to 1.0, not at a line 0.92 to 1.0 and 0.88 to 0.91 (Zen 5,
 // float32, 2026-11-28).
 //
-// A streaming kernel is called with rows that begin at multiples of 16 bytes and are as long as
-// whole cache lines, or some 16 bytes (generators/stages.h): every store to the buffer is a whole
+// A streaming kernel stores whole cache lines from a line's begin on (--lines), or rows of so many
+// bytes that begin at multiples of 16 (generators/stages.h): every store to the buffer is a whole
 // vector. Where one is not, or none is found, an edited schedule has broken that, and this fails.
 // So it does where nothing is to be done: such a kernel needs none of this.
 //
 // LLVM takes a non-temporal store that is less aligned than it is long apart into such of 16 bytes.
-// Vectors of 64 bytes go whole where their address is a multiple of it: NHWC would be 0.87 to 0.92
-// times as fast in inference and training beyond the cache; those of 32 bytes are as fast apart
-// (Zen 5, float32, 2026-11-28).
+// Without --lines vectors of 64 bytes go whole where their address is a multiple of it: NHWC would
+// be 0.87 to 0.92 times as fast in inference and training beyond the cache; those of 32 bytes are
+// as fast apart (Zen 5, float32, 2026-11-28).
 #include <numeric>
 #include <vector>
 
@@ -152,7 +152,7 @@ void stream_whole_or_apart(llvm::StoreInst *store, uint64_t bytes) {
 }
 
 // How many stores of the function became non-temporal.
-int stream_stores(llvm::Function &function, llvm::StringRef buffer) {
+int stream_stores(llvm::Function &function, llvm::StringRef buffer, bool lines) {
     const llvm::DataLayout &layout = function.getDataLayout();
     std::vector<std::pair<llvm::StoreInst *, uint64_t>> stores;
     for (llvm::Instruction &instruction : llvm::instructions(function)) {
@@ -172,7 +172,9 @@ int stream_stores(llvm::Function &function, llvm::StringRef buffer) {
         stores.emplace_back(store, bytes);
     }
     for (const auto &[store, bytes] : stores) {
-        if (bytes == cache_line)
+        if (lines)
+            make_non_temporal(store, bytes);
+        else if (bytes == cache_line)
             stream_whole_or_apart(store, bytes);
         else
             make_non_temporal(store, row_alignment);
@@ -242,8 +244,10 @@ void write_object(llvm::Module &module, const char *path) {
 }  // namespace
 
 int main(int argc, char **argv) {
-    if (argc != 3 && argc != 4) {
-        llvm::errs() << "usage: memory_hints KERNEL.bc KERNEL.o [BUFFER | --halves]\n";
+    const auto given = [&](int i, llvm::StringRef word) { return argc > i && word == argv[i]; };
+    const bool halves = given(3, "--halves"), lines = given(4, "--lines");
+    if (argc < 3 || argc > (lines ? 5 : 4)) {
+        llvm::errs() << "usage: memory_hints KERNEL.bc KERNEL.o [BUFFER [--lines] | --halves]\n";
         return 2;
     }
     LLVMInitializeX86TargetInfo();
@@ -254,8 +258,7 @@ int main(int argc, char **argv) {
     llvm::LLVMContext context;
     const auto file = exit_on_error(llvm::errorOrToExpected(llvm::MemoryBuffer::getFile(argv[1])));
     const auto module = exit_on_error(llvm::parseBitcodeFile(*file, context));
-    const bool halves = argc == 4 && llvm::StringRef(argv[3]) == "--halves";
-    const char *const streamed_buffer = argc == 4 && !halves ? argv[3] : nullptr;
+    const char *const streamed_buffer = argc > 3 && !halves ? argv[3] : nullptr;
     int prefetched = 0, streamed = 0;
     for (llvm::Function &function : *module) {
         prefetched += keep_prefetched(function);
@@ -264,7 +267,7 @@ int main(int argc, char **argv) {
         if (streamed_buffer == nullptr)
             continue;
         load_lines_in_halves(function, is_of_a_tensor);
-        if (const int count = stream_stores(function, streamed_buffer)) {
+        if (const int count = stream_stores(function, streamed_buffer, lines)) {
             fence_before_returns(function);
             streamed += count;
         }

@@ -135,7 +135,9 @@ struct Pointwise {
     Halide::Var s{"s"}, c{"c"}, n{"n"};
     std::vector<Form> forms;
     Halide::Func y{"y"};      // (s, c, n), output
-    Halide::Expr width, row;  // its extents in c and in s
+    Halide::Expr at_s = s, at_c = c;  // where an element of it is
+    Halide::RDom lines;               // (lane, line, within, channel), of a kernel by_line()
+    Halide::Expr width, row, rows;    // its extents in c, s and n
     int tensors = 2;          // that are read, and y
     Layout layout = Layout::nchw;
     Halide::Type type;
@@ -143,10 +145,15 @@ struct Pointwise {
     // Rows are a multiple of row_unit elements (runtime/whole_rows.h): they have no tails.
     bool whole_rows = false;
 
-    // A kernel whose stores go past the cache (generators/memory_hints.cpp). It is called where
-    // every row of y, along s or in NHWC along c, begins at a multiple of 16 bytes and is as long
-    // as whole cache lines; along s, where the form is cheap, as some 16 bytes (the tail is then
-    // stored in such parts: tails.h). All stores to y have to be whole vectors.
+    // A kernel whose stores go past the cache (generators/memory_hints.cpp): all of those to y have
+    // to be whole vectors. In NHWC it is called where every row of y, along c, begins at a multiple
+    // of 16 bytes and is as long as whole cache lines.
+    //
+    // In NCHW it stores the whole cache lines of images whose channels lie one behind the other,
+    // and nothing else of them: `y` is undefined but for an update over `lines`, where s counts on
+    // from one row into the next. A line begins at the least s that the caller shows, of channel 0
+    // in the first image. A channel has the lines within its row and, unless it is cut off, the one
+    // that it begins within (`within` of 1 and 0).
     bool streaming = false;
     std::vector<Halide::Parameter> prefetched;  // the tensors that such a kernel reads
     Halide::Expr ahead;  // elements to what the caller reads next; 0: it does not say
@@ -156,6 +163,7 @@ struct Pointwise {
     bool odd_tails_singly = false;
 
     int line() const { return 64 / type.bytes(); }  // elements
+    bool by_line() const { return streaming && layout == Layout::nchw; }
 };
 
 }  // namespace halnorm

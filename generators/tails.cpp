@@ -52,7 +52,7 @@ Stmt NarrowTails::visit(const Store *store) {
     for (int lane = lanes - step; lane >= 0; lane -= step) {
         if (lane + step < lanes) {
             narrow = then(part(lane, step), narrow);
-            if (rest_ != Rest::masked || lane > 0)
+            if (odd_singly_ || lane > 0)
                 narrow = IfThenElse::make(kept >= lane + step, narrow);
         }
         Stmt singles;
@@ -68,19 +68,13 @@ Stmt NarrowTails::visit(const Store *store) {
                            store->alignment);
     };
     const Expr some = kept > 0 && kept < lanes, odd = kept % step != 0;
-    switch (rest_) {
-    case Rest::masked:
-        narrow = IfThenElse::make(simplify(some && !odd), narrow, all(store->predicate));
-        break;
-    case Rest::singly:
+    if (odd_singly_) {
         narrow = Block::make(narrow, IfThenElse::make(simplify(odd), rest));
         narrow =
             IfThenElse::make(simplify(some), narrow,
                              IfThenElse::make(simplify(kept >= lanes), all(const_true(lanes))));
-        break;
-    case Rest::none:
-        narrow = IfThenElse::make(simplify(kept < lanes), narrow, all(const_true(lanes)));
-        break;
+    } else {
+        narrow = IfThenElse::make(simplify(some && !odd), narrow, all(store->predicate));
     }
     return LetStmt::make(name, store->value, narrow);
 }

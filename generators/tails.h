@@ -6,7 +6,7 @@
 namespace halnorm {
 
 // A lowering pass: stores under a mask that keeps some first lanes, a multiple of 16 bytes of them,
-// become stores of 16 bytes; with Rest::singly so do those of any other number, and what is left is
+// become stores of 16 bytes; with odd_singly so do those of any other number, and what is left is
 // stored one by one. To the processor a masked store covers the whole vector, so that in place
 // the next row, whose first elements lie there, is loaded only when that store has gone to the
 // cache. All in place, us (relu, AVX-512 and AVX2, Zen 5, 2026-11-28): inference of 8x256x10x10 20,
@@ -21,18 +21,14 @@ namespace halnorm {
 // time (activation_gradient), longer rows lost up to 7 %.
 class NarrowTails : public Halide::Internal::IRMutator {
 public:
-    // What becomes of lanes beyond the last whole 16 bytes, if any: a tail that has such is stored
-    // as a whole under its mask, or they are one by one; none: the caller promises that there are
-    // none.
-    enum class Rest { masked, singly, none };
-    explicit NarrowTails(Rest rest) : rest_(rest) {}
+    explicit NarrowTails(bool odd_singly) : odd_singly_(odd_singly) {}
 
 protected:
     using Halide::Internal::IRMutator::visit;
     Halide::Internal::Stmt visit(const Halide::Internal::Store *store) override;
 
 private:
-    Rest rest_;
+    bool odd_singly_;
 };
 
 }  // namespace halnorm

@@ -59,7 +59,7 @@ struct Read {
 // Slice of a region's tensor, by its index.
 struct TensorView {
     TensorView(const Plan &plan, const Region &r, int tensor, const void *data, const Slice &slice)
-        : dimensions(plan, {{slice.s, r.s.extent, r.s.stride[tensor]},
+        : dimensions(plan, {{slice.s, r.s.extent, r.s.stride[tensor], slice.s_of_kernel},
                             {slice.c, slice.channels, r.c.stride[tensor]},
                             {slice.n, slice.rows, r.n.stride[tensor]}}),
           buffer(dimensions.over(r.dtype, data)) {}

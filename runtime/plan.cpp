@@ -148,15 +148,6 @@ void cut_apply(Plan *plan) {
     apply_at_once(plan);
     if (row * r.n.extent <= apply_elements)
         return;
-    if (plan->stores == Stores::flat) {
-        // A piece, whose coefficients are repeated once for many rows.
-        const int64_t piece = plan->flat_channels * r.s.extent;
-        plan->apply_channels = plan->flat_channels;
-        plan->channel_parts = ceil_div(r.width(), plan->apply_channels);
-        plan->apply_rows = even_part(r.n.extent, clamp(apply_elements / piece, 1, r.n.extent));
-        plan->row_parts = ceil_div(r.n.extent, plan->apply_rows);
-        return;
-    }
     if (r.layout == kernel_nchw && row > apply_elements) {
         plan->apply_channels =
             even_part(r.width(), clamp(apply_elements / r.s.extent, 1, r.width()));
@@ -249,7 +240,6 @@ Slice Plan::apply_all(int64_t c, int64_t some_channels) const {
 void place_result(const Operands &operands, Plan *plan) {
     const bool cpu = plan->on_cpu();
     plan->stores = Stores::ordinary;
-    plan->flat_channels = 0;
     plan->ahead = 0;
     if (built::streaming && cpu && !plan->empty())
         choose_stores(operands, plan);

@@ -36,10 +36,11 @@ inline int64_t even_part(int64_t all, int64_t size) {
     return parts == 1 ? all : ceil_div(all, parts == 2 ? 2 : round_up(parts, 4));
 }
 
-// A part of (s, c, n). s is cut where results are staged alone: the extent is then the region's.
+// A part of (s, c, n). Where s is cut, its extent is the region's.
 struct Slice {
     int64_t c, channels, n, rows;
     int64_t s = 0;
+    int64_t s_of_kernel = 0;  // what the kernel calls s
 };
 
 // Calls body(part, extent of s) for a slice's parts of so many of s, channels and rows each, in
@@ -62,7 +63,7 @@ int for_each_part(const Slice &slice, int64_t row, int64_t s, int64_t channels, 
 }
 
 // How the result of a call is stored: see streaming.h.
-enum class Stores { ordinary, by_row, flat, staged };
+enum class Stores { ordinary, by_row, by_line };
 
 struct Plan {
     const halnorm_config *config;
@@ -73,9 +74,8 @@ struct Plan {
     // The tensors that are reduced, so that sizes do not depend on the others' strides. It and the
     // cuts of the reduction are set only where the call reduces.
     Region reduce;
-    Stores stores;          // of y, or dx
-    int64_t flat_channels;  // of a piece, where stores is flat
-    int scratch;            // index of a tensor in the workspace, if the call needs one
+    Stores stores;  // of y, or dx
+    int scratch;    // index of a tensor in the workspace, if the call needs one
     ActivationScalars activation;
 
     // Reduction: blocks of block_n rows; within a block, chunks (see generators/stages.h).
@@ -85,8 +85,7 @@ struct Plan {
     bool by_channel;
     int64_t group;  // channels per task where by_channel
     // Elements from a group to the next in every tensor, where the last stage of one is to prefetch
-    // the other; 0: it is not; 1: nor what follows in memory (Pointwise::ahead). Of staged results:
-    // from what has been read to what copies prefetch, if they do.
+    // the other; 0: it is not (Pointwise::ahead).
     int32_t ahead;
 
     // Normalization on its own: a task takes so many rows of so many channels, in so many parts of

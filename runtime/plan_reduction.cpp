@@ -17,12 +17,9 @@ constexpr int64_t group_bytes = int64_t{128} * 1024;
 // five kernel calls of a group take 0.4 us. Training with 128, 256 and 512 KB, us: 1x64x112x112 88,
 // 84, 81, 1x512x28x28 46, 44, 44, 8x64x56x56 187, 166, 164, 32x512x28x28 3450, 3459, 3302, AVX2 at
 // 8x256x56x56 1860, 1738, 1547, two threads at 1x64x112x112 51, 47, 44. Backward: 8x64x56x56 277,
-// 268, 269, 8x256x56x56 with relu 2137, 1933, 2256; where flat results are stored in between, as
-// those of rows of 196 were, at 32x1024x14x14 2602, 2805, 2972 (as above).
+// 268, 269, 8x256x56x56 with relu 2137, 1933, 2256 (as above).
 int64_t larger_group_bytes(const Plan &plan, int64_t tensor_bytes, bool prefetches) {
     const bool two = plan.apply.tensors <= 2;
-    if (plan.stores == Stores::flat && !two)
-        return group_bytes;
     const int64_t threads = likely_threads(*plan.config);
     const int64_t shared = threads == 1 ? tensor_bytes : tensor_bytes / (4 * threads);
     const int64_t groups = prefetches ? 2 : 1, least = group_bytes / groups;
@@ -36,15 +33,15 @@ int64_t larger_group_bytes(const Plan &plan, int64_t tensor_bytes, bool prefetch
 // AVX2, without and with it, and a prefetch in long rows of sums (schedules/patterns_nchw.cpp):
 // 8x256x56x56 1380 us, 967, 1616, 979, 32x512x28x28 3433, 2413, 3891, 2475, 32x1024x14x14 1251,
 // 1015, 1411, 1002; backward 2281, 1974, 2589, 1748, 4674, 4494, 4934, 4232, 2635, 2106, 2884,
-// 1870; flat, training of 64x2048x7x7 1389, 1185, 32x2048x7x7 538, 516. With groups twice as large
-// 0.87 to 1.0 of that. Two tensors that are read from L3 rather than memory lost: backward at
-// 8x64x56x56 240 and 282, 8x96x56x56 442 and 484, 8x112x56x56 625 and 553, 1x256x112x112 628 and
-// 766; one did not, training at 8x64x56x56 207 and 194. Ordinary stores lost 0.93 to 1.0. Two
-// threads share the groups, and would fetch each other's (Zen 5, 1 MB of L2, float32, 2026-11-28).
+// 1870. With groups twice as large 0.87 to 1.0 of that. Two tensors that are read from L3 rather
+// than memory lost: backward at 8x64x56x56 240 and 282, 8x96x56x56 442 and 484, 8x112x56x56 625 and
+// 553, 1x256x112x112 628 and 766; one did not, training at 8x64x56x56 207 and 194. Ordinary stores
+// lost 0.93 to 1.0. Two threads share the groups, and would fetch each other's (Zen 5, 1 MB of L2,
+// float32, 2026-11-28).
 bool may_prefetch(const Plan &plan) {
     const int64_t bytes =
         plan.elements() * plan.apply.tensors * static_cast<int64_t>(plan.element());
-    return (plan.stores == Stores::by_row || plan.stores == Stores::flat) && plan.scratch == 0 &&
+    return plan.stores == Stores::by_line && plan.scratch == 0 &&
            likely_threads(*plan.config) == 1 &&
            (plan.apply.tensors == 2 || bytes > last_level_cache().bytes / 4 * 5);
 }
@@ -112,12 +109,7 @@ void cut_cpu_reduction(Plan *plan) {
         const int64_t group =
             group_of(larger_group_bytes(*plan, channel_bytes * r.width(), prefetches));
         plan->group = group > 16 ? round_up(group, 16) : group;
-        if (plan->stores == Stores::flat)
-            plan->group = round_up(plan->group, plan->flat_channels);
         plan->ahead = prefetches ? to_next_group(*plan, plan->group) : 0;
-        // What follows a piece in memory is not what is read next.
-        if (plan->stores == Stores::flat && plan->ahead == 0)
-            plan->ahead = 1;
     }
     if (r.layout == kernel_nchw) {
         plan->block_n = plan->by_channel ? n : rows;

@@ -7,20 +7,17 @@ int run_input_gradient(const BackwardCall &call, const Slice &slice) {
     const GradientScalars &s = call.scalars;
     const bool scaled = s.form == GradientForm::identity && !call.by_batch;
     const auto form = static_cast<int32_t>(scaled ? GradientForm::scaled : s.form);
-    return for_each_piece<2>(
-        plan, slice, {call.coefficients, {call.a, call.b, call.c}},
-        {{call.x.data, call.x.index}, {call.gradient().data, call.gradient().index}}, call.dx.data,
-        call.dx.index,
-        [&](const Region &r, const Slice &piece, const Coefficients(&k)[2], void *data,
-            bool streaming) {
+    return for_each_piece(
+        plan, slice, call.dx.data, call.dx.index, input_gradient_streaming_kernels,
+        [&](const Region &r, const Slice &piece, bool streaming) {
             const auto view = [&](const BackwardTensor &t) {
                 return TensorView(plan, r, t.index, t.data, piece);
             };
-            TensorView x = view(call.x), dy = view(call.gradient()),
-                       dx = view({data, call.dx.index});
-            CoefficientViews v(plan, k[0], piece), abc(plan, k[1], piece);
-            const auto *table = result_table(plan, streaming, input_gradient_kernels,
-                                             input_gradient_streaming_kernels);
+            TensorView x = view(call.x), dy = view(call.gradient()), dx = view(call.dx);
+            CoefficientViews v(plan, call.coefficients, piece),
+                abc(plan, {call.a, call.b, call.c}, piece);
+            const auto *table =
+                streaming ? input_gradient_streaming_kernels : input_gradient_kernels;
             return with_kernel(
                 plan, r.layout, table, &GpuKernels::input_gradient, [&](auto kernel, auto type) {
                     using T = decltype(type);

@@ -182,7 +182,6 @@ void schedule(Pointwise &g, const Target &) {
     // Four rows per thread share the coefficients. Blocks are counted in one dimension: the others
     // end at 65535.
     const bool nhwc = g.layout == Layout::nhwc;
-    const Expr rows = Halide::OutputImageParam(g.y.output_buffer()).dim(2).extent();
     Var so("so"), si("si"), co("co"), ci("ci"), no("no"), ni("ni"), nt("nt"), block("block");
     const auto four_rows = [&](Stage y, TailStrategy row_tail) {
         if (nhwc) {
@@ -202,7 +201,7 @@ void schedule(Pointwise &g, const Target &) {
     each_form(g.y, g.forms, [&](Stage y, const Form &form) {
         // Bound by memory: four loads under way per thread, which takes that no row is guarded.
         if (form.cheap) {
-            four_rows(y.specialize(rows % (nhwc ? 4 * depth : 4) == 0), TailStrategy::RoundUp)
+            four_rows(y.specialize(g.rows % (nhwc ? 4 * depth : 4) == 0), TailStrategy::RoundUp)
                 .unroll(ni);
         }
         four_rows(y, tail);

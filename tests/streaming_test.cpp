@@ -18,14 +18,14 @@ namespace {
 using namespace test;
 using halnorm::Stores;
 
-// Rows that are whole cache lines of both dtypes; rows that are some 16 bytes (20, 100, 196, and in
-// float64 66); rows that are whole together (49), with channels left over (17 and 20 of 49), and
-// with too few images for that; rows so wide that they are taken in fours, and three left; rows
-// that are staged in parts.
-constexpr int64_t shapes[][3] = {{3, 5, 64},   {2, 16, 784}, {1, 64, 1},   {40, 48, 16},
-                                 {19, 32, 49}, {16, 17, 49}, {33, 20, 49}, {16, 12, 196},
-                                 {70, 5, 100}, {2, 32, 49},  {9, 1, 4096}, {3, 7, 13},
-                                 {7, 2560, 1}, {2, 3, 4501}, {3, 5, 20},   {2, 6, 66}};
+// Rows that are whole cache lines of both dtypes; rows that begin and end within lines, whose
+// images begin at one (32 x 49, 12 x 196) or anywhere (17 x 49, 6 x 66), in fours of images and
+// not; rows as long as a line (16), shorter ones (13, 8), and long ones (4501); in NHWC rows so
+// wide that they are taken in fours, and three left.
+constexpr int64_t shapes[][3] = {
+    {3, 5, 64},   {2, 16, 784},  {1, 64, 1},   {40, 48, 16}, {19, 32, 49}, {16, 17, 49},
+    {33, 20, 49}, {16, 12, 196}, {70, 5, 100}, {2, 32, 49},  {9, 1, 4096}, {3, 7, 13},
+    {7, 2560, 1}, {2, 3, 4501},  {3, 5, 20},   {4, 6, 66},   {1, 3, 17}};
 
 template<typename AnyCall, typename AnyCase>
 std::vector<unsigned char> bits_of(const AnyCase &k) {
@@ -186,21 +186,17 @@ protected:
     }
 };
 
-TEST_F(StreamingRule, takes_rows_of_whole_cache_lines_from_kernels_of_their_own) {
-    EXPECT_EQ(Planned(2, 784).stores(), Stores::by_row);
-    EXPECT_EQ(Planned(2, 8, HALNORM_NCHW, HALNORM_FLOAT64).stores(), Stores::by_row);
-    EXPECT_EQ(Planned(2, 49, HALNORM_NHWC).stores(), Stores::by_row);
-    EXPECT_EQ(Planned(16, 49).stores(), Stores::flat);
-    EXPECT_EQ(Planned(16, 49, HALNORM_NCHW, HALNORM_FLOAT64).stores(), Stores::flat);
-    EXPECT_EQ(Planned(16, 49).stores(false), Stores::staged) << "order of memory";
-    EXPECT_EQ(Planned(15, 49).stores(), Stores::staged) << "too few images";
-    EXPECT_EQ(Planned(16, 3025).stores(), Stores::staged) << "16 rows are no piece";
-    EXPECT_EQ(Planned(16, 3025).stores(false), Stores::ordinary) << "nor is one";
+TEST_F(StreamingRule, takes_lines_of_channels_that_follow_one_another) {
+    for (int64_t s : {16, 49, 196, 784, 3025})
+        EXPECT_EQ(Planned(2, s).stores(), Stores::by_line) << s;
+    for (int64_t s : {2, 13, 15})
+        EXPECT_EQ(Planned(2, s).stores(), Stores::ordinary) << s << ": shorter than a line";
+    EXPECT_EQ(Planned(2, 8, HALNORM_NCHW, HALNORM_FLOAT64).stores(), Stores::by_line);
+    EXPECT_EQ(Planned(2, 7, HALNORM_NCHW, HALNORM_FLOAT64).stores(), Stores::ordinary);
+    EXPECT_EQ(Planned(2, 49).stores(false), Stores::by_line) << "whether it reduces or not";
     Planned padded(8, 784);
     padded.y.strides[0] += 2;
-    EXPECT_EQ(padded.stores(), Stores::staged);
-    padded.y.strides[0] += 2;
-    EXPECT_EQ(padded.stores(), Stores::by_row);
+    EXPECT_EQ(padded.stores(), Stores::by_line) << "images begin anywhere";
     const auto apart = [](int64_t s) {
         Planned k(16, s);
         for (halnorm_tensor *t : {&k.x, &k.y})
@@ -208,77 +204,34 @@ TEST_F(StreamingRule, takes_rows_of_whole_cache_lines_from_kernels_of_their_own)
         return k.stores();
     };
     EXPECT_EQ(apart(49), Stores::ordinary) << "channels of an image have gaps";
-    EXPECT_EQ(apart(3025), Stores::staged);
+    EXPECT_EQ(apart(3025), Stores::by_line) << "a channel is long enough";
 }
 
-TEST_F(StreamingRule, takes_parts_of_lines_where_the_activation_clamps) {
+TEST_F(StreamingRule, takes_rows_of_whole_lines_in_nhwc) {
     for (halnorm_activation act : {HALNORM_ACT_NONE, HALNORM_ACT_RELU, HALNORM_ACT_RELU6,
                                    HALNORM_ACT_HARDSIGMOID, HALNORM_ACT_SILU, HALNORM_ACT_ELU}) {
-        const bool clamps = act != HALNORM_ACT_SILU && act != HALNORM_ACT_ELU;
-        const auto stores = [&](Planned &&k, bool later = false) {
+        const auto stores = [&](halnorm_layout layout, int later) {
+            Planned k(2, 784, layout);
             k.config.activation = act;
-            k.y.data = k.memory[1] + (later ? 16 : 0);
+            k.y.data = k.memory[1] + later;
             return k.stores();
         };
-        const Stores part = clamps ? Stores::by_row : Stores::staged;
-        EXPECT_EQ(stores(Planned(2, 784)), Stores::by_row) << act;
-        EXPECT_EQ(stores(Planned(2, 8)), part) << act;
-        EXPECT_EQ(stores(Planned(2, 6)), Stores::staged) << act;
-        EXPECT_EQ(stores(Planned(2, 6, HALNORM_NCHW, HALNORM_FLOAT64)), part) << act;
-        EXPECT_EQ(stores(Planned(2, 784), true), part) << act;
-        Planned apart(2, 8);
-        apart.y.strides[1] = 16, apart.y.strides[0] = 16 * 32;
-        EXPECT_EQ(stores(std::move(apart)), clamps ? Stores::by_row : Stores::ordinary) << act;
-        EXPECT_EQ(stores(Planned(2, 784, HALNORM_NHWC), true),
-                  clamps ? Stores::by_row : Stores::ordinary)
-            << act;
+        const bool clamps = act != HALNORM_ACT_SILU && act != HALNORM_ACT_ELU;
+        EXPECT_EQ(stores(HALNORM_NHWC, 0), Stores::by_row) << act;
+        EXPECT_EQ(stores(HALNORM_NHWC, 16), clamps ? Stores::by_row : Stores::ordinary) << act;
+        for (int bytes : {4, 8, 24}) {
+            EXPECT_EQ(stores(HALNORM_NHWC, bytes), Stores::ordinary) << act << " " << bytes;
+            EXPECT_EQ(stores(HALNORM_NCHW, bytes), Stores::by_line) << act << " " << bytes;
+        }
     }
 }
 
 TEST_F(StreamingRule, needs_a_result_of_its_own) {
     for (int64_t s : {784, 49}) {
-        Planned k(16, s), channels_last(16, s, HALNORM_NHWC);
-        for (int bytes : {4, 8, 24}) {
-            k.y.data = k.memory[1] + bytes;
-            EXPECT_EQ(k.stores(), Stores::staged) << bytes;
-            EXPECT_EQ(k.stores(false), Stores::staged) << bytes;
-            channels_last.y.data = channels_last.memory[1] + bytes;
-            EXPECT_EQ(channels_last.stores(), Stores::ordinary) << bytes;
-        }
+        Planned k(16, s);
         k.y.data = k.x.data;
         EXPECT_EQ(k.stores(), Stores::ordinary);
     }
-}
-
-TEST(CopyPastCache, copies_just_what_it_is_told) {
-    alignas(64) unsigned char from[400], to[400];
-    for (size_t i = 0; i < sizeof from; i++)
-        from[i] = static_cast<unsigned char>(i * 7 + 1);
-    // Addresses of what is not there are prefetched too, behind the last tensor.
-    const halnorm::Ahead aheads[] = {
-        {{}, 0}, {{1}, 1}, {{reinterpret_cast<uintptr_t>(from), 1}, 2}};
-    for (const halnorm::Ahead &ahead : aheads) {
-        for (size_t begin : {0, 4, 8, 16, 60, 64, 72}) {
-            for (size_t bytes = 0; bytes + begin < sizeof to; bytes += 4) {
-                std::memset(to, 0, sizeof to);
-                halnorm::copy_past_cache(to + begin, from, static_cast<int64_t>(bytes), ahead);
-                halnorm::fence_copies();
-                for (size_t i = 0; i < sizeof to; i++) {
-                    const bool copied = i >= begin && i < begin + bytes;
-                    ASSERT_EQ(to[i], copied ? from[i - begin] : 0)
-                        << begin << " " << bytes << " " << i;
-                }
-            }
-        }
-    }
-}
-
-TEST_F(StreamingRule, copies_prefetch_what_inference_reads_next) {
-    const Planned staged(15, 49), wide(15, 49, HALNORM_NCHW, HALNORM_FLOAT64), by_row(15, 784);
-    EXPECT_EQ(staged.plan(false).ahead, halnorm::stage_bytes / 4);
-    EXPECT_EQ(wide.plan(false).ahead, halnorm::stage_bytes / 8);
-    EXPECT_EQ(staged.plan(true).ahead, 0) << "which has been read before";
-    EXPECT_EQ(by_row.plan(false).ahead, 0) << "not copied";
 }
 
 TEST_F(StreamingRule, does_what_the_caller_says) {
@@ -289,34 +242,30 @@ TEST_F(StreamingRule, does_what_the_caller_says) {
     EXPECT_EQ(k.stores(), Stores::ordinary) << "1.6 MB";
     Planned large(1 << 14, 784);  // 3.3 GB, which nobody touches
     large.config.stores = HALNORM_STORES_AUTOMATIC;
-    EXPECT_EQ(large.stores(), Stores::by_row);
+    EXPECT_EQ(large.stores(), Stores::by_line);
     large.config.stores = HALNORM_STORES_ORDINARY;
     EXPECT_EQ(large.stores(), Stores::ordinary);
 }
 
 TEST(LastLevelCache, is_compared_with_the_tensors) {
     constexpr int64_t mb = 1 << 20;
-    const auto streams = [](int64_t bytes, int64_t cache, bool shared, Stores stores, bool reduces,
+    const auto streams = [](int64_t bytes, int64_t cache, bool shared, bool reduces,
                             bool one_thread) {
-        return bytes > halnorm::streaming_from({cache, shared}, stores, {reduces, one_thread});
+        return bytes > halnorm::streaming_from({cache, shared}, {reduces, one_thread});
     };
     for (bool shared : {false, true}) {
-        for (Stores stores : {Stores::by_row, Stores::flat, Stores::staged}) {
-            for (bool reduces : {false, true}) {
-                for (bool one : {false, true}) {
-                    const bool sooner = shared && one;
-                    EXPECT_FALSE(streams(16 * mb, 32 * mb, shared, stores, reduces, one));
-                    EXPECT_EQ(streams(20 * mb, 32 * mb, shared, stores, reduces, one),
-                              sooner && reduces);
-                    EXPECT_EQ(streams(24 * mb, 32 * mb, shared, stores, reduces, one),
-                              sooner && (reduces || stores == Stores::by_row));
-                    EXPECT_TRUE(streams(28 * mb, 32 * mb, shared, stores, reduces, one));
-                    EXPECT_TRUE(streams(2 * mb, 2 * mb, shared, stores, reduces, one));
-                }
+        for (bool reduces : {false, true}) {
+            for (bool one : {false, true}) {
+                const bool sooner = shared && one;
+                EXPECT_FALSE(streams(16 * mb, 32 * mb, shared, reduces, one));
+                EXPECT_EQ(streams(20 * mb, 32 * mb, shared, reduces, one), sooner && reduces);
+                EXPECT_EQ(streams(24 * mb, 32 * mb, shared, reduces, one), sooner);
+                EXPECT_TRUE(streams(28 * mb, 32 * mb, shared, reduces, one));
+                EXPECT_TRUE(streams(2 * mb, 2 * mb, shared, reduces, one));
             }
         }
     }
-    EXPECT_FALSE(streams(200 * mb, 260 * mb, false, Stores::by_row, true, true));
+    EXPECT_FALSE(streams(200 * mb, 260 * mb, false, true, true));
 }
 
 TEST(LikelyThreads, are_those_of_the_configuration) {
