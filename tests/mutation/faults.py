@@ -88,7 +88,7 @@ FAULTS = [
           "sums.sum2 = workspace.take<double>(count * sizeof(double));",
           "sums.sum2 = workspace.take<double>(count * sizeof(float));", FORWARD),
     Fault("streaming_from_the_whole_cache_on", "runtime/streaming.cpp",
-          "int64_t twentieths = 16;", "int64_t twentieths = 20;", STREAMING),
+          "!sooner ? 16 :", "!sooner ? 20 :", STREAMING),
     Fault("rows_of_half_a_line_by_line", "runtime/streaming.cpp",
           "(together(r) ? line : apart_bytes / element)", "(together(r) ? line / 2 : apart_bytes / element)", STREAMING),
     Fault("channels_with_gaps_as_one_stretch", "runtime/streaming.cpp",
@@ -161,7 +161,7 @@ FAULTS = [
     Fault("no_rest_in_dgamma", "generators/backward.cpp",
           "(sum_gd - rest(g.c) * sum_g)", "sum_gd", BACKWARD),
     Fault("dx_without_share_of_xhat", "generators/backward.cpp",
-          "e.d * b(g.c) + c(g.c)", "c(g.c)", BACKWARD),
+          "e.d * of_channel(b, g) + of_channel(c, g)", "of_channel(c, g)", BACKWARD),
     Fault("shift_is_not_subtracted", "generators/forward.cpp",
           "x(s, g.c, row) - shift(g.c, g.b)", "x(s, g.c, row)", FORWARD),
 ]
