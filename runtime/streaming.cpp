@@ -10,6 +10,12 @@ namespace {
 // Rows that do not follow one another take a call each.
 constexpr int64_t apart_bytes = 2048;
 
+// How far ahead inference in NCHW prefetches. Without it and with 2, 8 and 16 KB, where others load
+// the memory too: 64x2048x7x7 1.36, 1.48, 1.45, 32x1024x14x14 1.16, 1.17, 1.16, 32x64x56x56 1.20,
+// 1.20, 1.25, 32x512x28x28 1.23, 1.23, 1.22 times as fast, 4 KB like 8 (AVX2 like AVX-512; a Xeon,
+// family 6 model 207, 2026-11-29).
+constexpr int64_t ahead_bytes = 4096;
+
 // Below this no machine's tensors exceed the cache, and its size need not be known.
 constexpr int64_t smallest_cache = 1 << 20;
 
@@ -123,6 +129,8 @@ void choose_stores(const Operands &operands, Plan *plan) {
     if (plan->config->stores == HALNORM_STORES_STREAMING ||
         all_bytes(*plan, operands.count) > streaming_from(last_level_cache(), call))
         plan->stores = possible;
+    if (plan->stores == Stores::by_line && !call.reduces)
+        plan->ahead = static_cast<int32_t>(ahead_bytes / static_cast<int64_t>(plan->element()));
 }
 
 bool together(const Region &region) {

@@ -153,17 +153,21 @@ void sums_by_panel(Sums &g, const PanelTuning &t) {
 constexpr int rows = 8;
 
 // What stores past the cache: bytes of coefficients from which on rows are walked four at a time,
-// and in their order with what lies 4 KB further on prefetched, about the next row: loads of
-// coefficients that have left L1 keep those of the tensors waiting. Without a prefetch, and with
-// it: inference of 64x2048x7x7 844 us, now 720, 16x3072x14x14 2420, 1460, AVX2 1214, 844, 2856,
-// 1592; backward with relu of 32x1024x14x14 4422, 3220, AVX2 4286, 2810 (8 KB ahead 1.2, 2 KB 1.34
-// times as fast), none at 64x2048x7x7 3727, 3042. Of fewer coefficients it lost, backward with relu
-// at 32x512x28x28 0.94 to 0.97, as channels in strips of 512 did, 0.7 to 1.0. Four rows: inference
-// of 16x4096x7x7 551 and 303, training 742 and 531 (but not yet at 3072, 1908 instead of 1524);
-// eight gained up to 6 %, and take 5 KB; prefetched 16 to 64 KB ahead 0.9 to 1.07 times as fast. A
-// loop over the rows, not unrolled: backward 1.6 for 1.3, AVX2 1.75 for 1.3, but inference the same
-// (Zen 5, AVX-512 but where AVX2 is named, float32, 2026-11-28).
-constexpr int streaming_rows = 4, wide_bytes = 36864, ahead_bytes = 18432, row_ahead = 4096;
+// and in their order what lies 4 KB further on is prefetched: loads of coefficients that have left
+// L1 keep those of the tensors waiting. Without a prefetch, and with it: inference of 64x2048x7x7
+// 844 us, now 720, 16x3072x14x14 2420, 1460, AVX2 1214, 844, 2856, 1592; backward with relu of
+// 32x1024x14x14 4422, 3220, AVX2 4286, 2810 (8 KB ahead 1.2, 2 KB 1.34 times as fast), none at
+// 64x2048x7x7 3727, 3042. Of fewer coefficients backward with relu at 32x512x28x28 was 0.94 to 0.97
+// times as fast; but where others load the memory too (a Xeon, family 6 model 207, 2026-11-29), at
+// 32x64x56x56, 16x256x56x56, 32x512x28x28, 100000x128 and 32x1024x14x14 inference was 1.37, 1.22,
+// 1.20, 1.25 and 1.28 times as fast, training 1.13, 1.18, 1.12, 1.13 and 1.14, backward 1.20, 1.10,
+// 1.17, 1.12 and 1.0 (AVX2 1.34 to 1.44, 1.16 to 1.27, 1.0 to 1.18). Channels in strips of 512
+// lost, 0.7 to 1.0. Four rows: inference of 16x4096x7x7 551 and 303, training 742 and 531 (but not
+// yet at 3072, 1908 instead of 1524); eight gained up to 6 %, and take 5 KB; prefetched 16 to 64 KB
+// ahead 0.9 to 1.07 times as fast. A loop over the rows, not unrolled: backward 1.6 for 1.3,
+// AVX2 1.75 for 1.3, but inference the same (Zen 5, AVX-512 but where AVX2 is named, float32,
+// 2026-11-28).
+constexpr int streaming_rows = 4, wide_bytes = 36864, row_ahead = 4096;
 
 void map_by_panel(Pointwise &g, const PanelTuning &t) {
     Var co("co"), ci("ci"), no("no"), ni("ni");
@@ -191,10 +195,10 @@ void map_by_panel(Pointwise &g, const PanelTuning &t) {
                 Stage s = wide(wide_bytes / coefficients, line, streaming_rows);
                 if (form.coefficients > 3)
                     s.unroll(ni);
-                in_order(y.specialize(g.width > ahead_bytes / coefficients), line)
-                    .rename(g.n, prefetching(row_ahead));
             }
-            in_order(y, line);
+            Stage s = in_order(y, line);
+            if (form.cheap)
+                s.rename(g.n, prefetching(row_ahead));
             return;
         }
         if (form.cheap) {
