@@ -136,7 +136,8 @@ endfunction()
 # Stages that have a second kernel with streaming stores where a variant names them, as a stage NAME_streaming.
 set(HALNORM_STREAMING_STAGES normalize normalize_add input_gradient)
 # Kernels that prefetch where a variant names them.
-set(HALNORM_PREFETCH_KERNELS sums_nchw sums_nhwc gradient_sums_nchw gradient_sums_nhwc)
+set(HALNORM_PREFETCH_KERNELS sums_nchw sums_nhwc gradient_sums_nchw gradient_sums_nhwc normalize_nchw normalize_nhwc
+  normalize_add_nchw normalize_add_nhwc input_gradient_nchw input_gradient_nhwc)
 
 # halnorm_variant(NAME SCHEDULE FILE [ARCH ...] [FEATURES ...] [STREAMING STAGE...] [PREFETCH STAGE_LAYOUT...]
 #                 [DEVICE cuda|opencl] [ACTIVATE_APART] [EXPERIMENTAL])
@@ -286,7 +287,7 @@ function(halnorm_add_kernel LIBRARY KERNEL VARIANT STAGE DTYPE)
   elseif(HALNORM_STREAMING AND NOT passes AND KERNEL IN_LIST prefetch)
     list(APPEND ARGN prefetch=true)
     set(hints "")
-    if(KERNEL MATCHES "_nhwc_")  # short rows of NCHW gain nothing
+    if(KERNEL MATCHES "sums_nhwc_")  # short rows of NCHW gain nothing
       set(hints --halves)
     endif()
   endif()

@@ -205,6 +205,7 @@ public:
     Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
     Activations activations;
     Halide::GeneratorParam<bool> streaming{"streaming", false};
+    Halide::GeneratorParam<bool> prefetch{"prefetch", false};
     Input<Buffer<T>> x{"x", 3};  // or y
     Input<Buffer<T>> dy{"dy", 3};
     Input<Buffer<T>> center{"center", 1};
@@ -224,6 +225,7 @@ public:
 
     void generate() {
         g.ahead = ahead;
+        g.prefetches_result = prefetch;
         place<T>(g, layout, streaming, {&x, &dy});
         const Expr dy_ = at(dy, g), factor = of_channel(a, g);
         const ElementOf element =

@@ -139,6 +139,8 @@ void schedule_and_lower(Described &g, const Halide::Target &target, Halide::Pipe
 inline void schedule_and_lower(Pointwise &g, const Halide::Target &target,
                                Halide::Pipeline pipeline) {
     schedule_and_lower<Pointwise>(g, target, pipeline);
+    if (g.prefetches_result)
+        pipeline.add_custom_lowering_pass(new Prefetch({}, Expr(), g.y.name()));
     pipeline.add_custom_lowering_pass(new NarrowTails(g.odd_tails_singly));
 }
 

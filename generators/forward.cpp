@@ -226,6 +226,7 @@ public:
     Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
     Activations activations;
     Halide::GeneratorParam<bool> streaming{"streaming", false};
+    Halide::GeneratorParam<bool> prefetch{"prefetch", false};
     Input<Buffer<T>> x{"x", 3};
     Input<Buffer<T>> center{"center", 1};
     Input<Buffer<T>> scale{"scale", 1};
@@ -239,6 +240,7 @@ public:
 
     void generate() {
         g.ahead = ahead;
+        g.prefetches_result = prefetch;
         g.forms = activation_forms(form, activations.set());
         place<T>(g, layout, streaming, {&x});
         define(g, y, activated<T>(*this, this->get_target(), normalized(*this, g)));
@@ -257,6 +259,7 @@ public:
     Halide::GeneratorParam<Layout> layout{"layout", Layout::nchw, layouts};
     Activations activations;
     Halide::GeneratorParam<bool> streaming{"streaming", false};
+    Halide::GeneratorParam<bool> prefetch{"prefetch", false};
     Input<Buffer<T>> x{"x", 3};
     Input<Buffer<T>> z{"z", 3};
     Input<Buffer<T>> center{"center", 1};
@@ -272,6 +275,7 @@ public:
 
     void generate() {
         g.ahead = ahead;
+        g.prefetches_result = prefetch;
         g.forms = activation_forms(form, activations.set());
         place<T>(g, layout, streaming, {&x, &z});
         define(g, y,

@@ -50,15 +50,16 @@ Stmt Prefetch::before(const Expr &value, const Stmt &s) {
             std::any_of(done_.begin(), done_.end(), same_load))
             continue;
         done_.push_back(load);
-        const Halide::Type type = load->type.element_of();
-        const Expr at = load->index.as<Ramp>()->base + distance_in(type);
-        const Expr prefetch =
-            Call::make(type, Call::prefetch,
-                       {Variable::make(Halide::Handle(), load->name), at, 1, 64 / type.bytes()},
-                       Call::Intrinsic);
-        result = Block::make(Evaluate::make(prefetch), result);
+        result = Block::make(prefetch(load->name, load->type.element_of(), load->index), result);
     }
     return result;
+}
+
+Stmt Prefetch::prefetch(const std::string &name, Halide::Type type, const Expr &index) const {
+    const Expr at = index.as<Ramp>()->base + distance_in(type);
+    return Evaluate::make(Call::make(
+        type, Call::prefetch, {Variable::make(Halide::Handle(), name), at, 1, 64 / type.bytes()},
+        Call::Intrinsic));
 }
 
 Stmt Prefetch::visit(const For *loop) {
@@ -67,14 +68,28 @@ Stmt Prefetch::visit(const For *loop) {
     if (at != std::string::npos)
         bytes_ = std::stoi(loop->name.substr(at + std::strlen(prefetching_loop)));
     done_.clear();
+    stored_.clear();
     const Stmt result = IRMutator::visit(loop);
     done_.clear();
+    stored_.clear();
     bytes_ = outside;
     return result;
 }
 
 Stmt Prefetch::visit(const Store *store) {
-    return before(store->value, store);
+    const Stmt stored = before(store->value, store);
+    const Ramp *ramp = store->index.as<Ramp>();
+    if (bytes_ == none || store->name != result_ || ramp == nullptr ||
+        !is_const_one(ramp->stride) || !is_const_one(store->predicate))
+        return stored;
+    const Halide::Type type = store->value.type().element_of();
+    for (const Expr &base : stored_) {
+        const auto distance = as_const_int(simplify(ramp->base - base));
+        if (distance && *distance >= 0 && *distance < 64 / type.bytes())
+            return stored;  // of one line
+    }
+    stored_.push_back(ramp->base);
+    return Block::make(prefetch(store->name, type, store->index), stored);
 }
 
 Stmt Prefetch::visit(const LetStmt *let) {

@@ -49,8 +49,8 @@ struct Form {
 };
 
 // A loop of a kernel that may prefetch, which a schedule renames so: where it loads whole vectors
-// of `prefetched` tensors, what lies so many bytes further on, or as `ahead` says, is prefetched
-// (generators/prefetch.h).
+// of `prefetched` tensors, or stores those of a result that is, what lies so many bytes further on,
+// or as `ahead` says, is prefetched (generators/prefetch.h).
 constexpr const char prefetching_loop[] = "prefetching_";
 inline Halide::Var prefetching(int bytes) {
     return Halide::Var(prefetching_loop + std::to_string(bytes));
@@ -157,6 +157,9 @@ struct Pointwise {
     bool streaming = false;
     std::vector<Halide::Parameter> prefetched;  // the tensors that such a kernel reads
     Halide::Expr ahead;  // elements to what the caller reads next; 0: it does not say
+
+    // A kernel that may prefetch where y is stored next: the loops that are named so do.
+    bool prefetches_result = false;
 
     // For a schedule to set that masks the tails of rows: those that are no multiple of 16 bytes
     // are stored element by element, not under their mask (tails.h).

@@ -199,9 +199,14 @@ void map_by_row(Pointwise &g, const RowTuning &t) {
     if (g.by_line())
         return map_by_line(g, t.V);
     each_form(g.y, g.forms, [&](Stage y, const Form &form) {
+        const auto ahead = [&](Stage s) {
+            if (g.prefetches_result && form.cheap)
+                s.rename(g.n, prefetching(result_ahead));
+            return s;
+        };
         const auto rows = [&](Stage s) {
-            return s.reorder(g.s, g.c, g.n)
-                .vectorize(g.s, t.V, tail_of(g, tail_of(t.masked_tails)));
+            return ahead(
+                s.reorder(g.s, g.c, g.n).vectorize(g.s, t.V, tail_of(g, tail_of(t.masked_tails))));
         };
         if (form.cheap) {
             for (int row : t.constant_rows) {
@@ -214,15 +219,15 @@ void map_by_row(Pointwise &g, const RowTuning &t) {
                 if (row < 8 * t.V)
                     rows(s).unroll(g.s);
                 else
-                    runs(s, t.map_vectors * t.V, tail_of(t.masked_tails));
+                    ahead(runs(s, t.map_vectors * t.V, tail_of(t.masked_tails)));
             }
             // A vector too many is no reason to go one by one.
-            y.specialize(g.row % t.V == 0)
-                .split(g.s, sv, si, t.V, TailStrategy::RoundUp)
-                .split(sv, so, sv, t.map_vectors, TailStrategy::GuardWithIf)
-                .reorder(si, sv, so, g.c, g.n)
-                .vectorize(si)
-                .unroll(sv);
+            ahead(y.specialize(g.row % t.V == 0)
+                      .split(g.s, sv, si, t.V, TailStrategy::RoundUp)
+                      .split(sv, so, sv, t.map_vectors, TailStrategy::GuardWithIf)
+                      .reorder(si, sv, so, g.c, g.n)
+                      .vectorize(si)
+                      .unroll(sv));
         }
         rows(y);
     });

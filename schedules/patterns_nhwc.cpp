@@ -211,15 +211,20 @@ void map_by_panel(Pointwise &g, const PanelTuning &t) {
                 const int kept = (form.coefficients == 3 ? vectors : vectors / 2) * t.V;
                 const Expr whole = g.width % kept == 0;
                 if (narrow > 0) {
-                    panels(y.specialize(narrow == any_width ? whole : whole && g.width <= narrow),
-                           kept)
-                        .split(g.n, no, ni, rows, TailStrategy::GuardWithIf)
-                        .reorder(ci, ni, g.s, co, no)
-                        .never_partition(no);
+                    Stage s = panels(y.specialize(narrow == any_width ? whole :
+                                                                        whole && g.width <= narrow),
+                                     kept)
+                                  .split(g.n, no, ni, rows, TailStrategy::GuardWithIf)
+                                  .reorder(ci, ni, g.s, co, no)
+                                  .never_partition(no);
+                    if (g.prefetches_result)
+                        s.rename(no, prefetching(result_ahead));
                 }
                 if (narrow == any_width)
                     continue;
-                in_order(y.specialize(g.width % channels == 0), channels);
+                Stage s = in_order(y.specialize(g.width % channels == 0), channels);
+                if (g.prefetches_result)
+                    s.rename(g.n, prefetching(result_ahead));
             }
         }
         y.reorder(g.c, g.s, g.n).vectorize(g.c, t.V, tail_of(t.masked_tails));

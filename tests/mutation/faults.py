@@ -140,8 +140,8 @@ FAULTS = [
           r"^(properties|edges|bits)\.generic"),
     # --- the algorithm ---
     Fault("tail_shifted_inwards", "schedules/patterns_nchw.cpp",
-          ".vectorize(g.s, t.V, tail_of(g, tail_of(t.masked_tails)));",
-          ".vectorize(g.s, t.V, TailStrategy::ShiftInwards);", FORWARD),
+          ".vectorize(g.s, t.V, tail_of(g, tail_of(t.masked_tails)))",
+          ".vectorize(g.s, t.V, TailStrategy::ShiftInwards)", FORWARD),
     Fault("epsilon_dropped", "generators/formulas.cpp",
           "const Expr v = variance + epsilon;", "const Expr v = variance + epsilon * 0;", FORWARD),
     Fault("momentum_inverted", "generators/forward.cpp",

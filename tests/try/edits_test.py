@@ -17,7 +17,7 @@ ROW = re.compile(r"^(\S+) +[\d.]+ [um]s +[\d.]+ [um]s +[\d.]+ +[\d.]+ - [\d.]+ +
 ONE = ["--pipeline", "inference", "--layout", "nchw", "--shapes", "1x16x32x32", "--seconds", "0.1"]
 # File, what is there, what the edit makes of it.
 COMMENT = ("schedules/generic.cpp", "const auto tail", "// edited\nconst auto tail")
-WRONG = ("generators/formulas.h", "of.scale(g.c) + of.offset(g.c);", "of.scale(g.c) - of.offset(g.c);")
+WRONG = ("generators/formulas.h", "* of_channel(of.scale, g) +\n", "* of_channel(of.scale, g) -\n")
 BROKEN = ("schedules/generic.cpp", "vectorize(g.merged, g.c,", "vectorize(g.merged, g.nothing,")
 
 
