@@ -85,7 +85,7 @@ struct Plan {
     bool by_channel;
     int64_t group;  // channels per task where by_channel
     // Elements from a group to the next in every tensor, where the last stage of one is to prefetch
-    // the other; 0: it is not (Pointwise::ahead).
+    // the other; 0: it is not (Pointwise::ahead). Where nothing is reduced: to what is read next.
     int32_t ahead;
 
     // Normalization on its own: a task takes so many rows of so many channels, in so many parts of
