@@ -34,8 +34,8 @@ private:
     Halide::Expr ahead_;
     std::string result_;
     int bytes_ = none;
-    static constexpr int none = -1;   // in no such loop
-    std::vector<Halide::Expr> done_;  // loads, in this iteration
+    static constexpr int none = -1;     // in no such loop
+    std::vector<Halide::Expr> done_;    // loads, in this iteration
     std::vector<Halide::Expr> stored_;  // where such lines of the result begin
 };
 

@@ -134,11 +134,11 @@ struct PerChannel {
 struct Pointwise {
     Halide::Var s{"s"}, c{"c"}, n{"n"};
     std::vector<Form> forms;
-    Halide::Func y{"y"};      // (s, c, n), output
+    Halide::Func y{"y"};              // (s, c, n), output
     Halide::Expr at_s = s, at_c = c;  // where an element of it is
     Halide::RDom lines;               // (lane, line, within, channel), of a kernel by_line()
     Halide::Expr width, row, rows;    // its extents in c, s and n
-    int tensors = 2;          // that are read, and y
+    int tensors = 2;                  // that are read, and y
     Layout layout = Layout::nchw;
     Halide::Type type;
 

@@ -7,8 +7,10 @@
 // ends. Before, rows of whole lines, or at least of some 16 bytes, went by row, others as rows of
 // the NHWC kernel with the coefficients repeated along them, or through some KB on the stack from
 // where they were copied. Times as fast as that, inference, training, backward: 32x2048x7x7 1.20,
-// 1.12, 1.06, 64x2048x7x7 1.14, 1.08, 1.06, 32x1024x14x14 1.30, 1.28, 1.12,
-// 32x512x28x28 1.01, 1.01, 1.01 (relu, float32, AVX-512, a Xeon, family 6 model 207, 2026-11-29).
+// 1.12, 1.06, 64x2048x7x7 1.14, 1.08, 1.06, 32x1024x14x14 1.30, 1.28, 1.12, 64x100x29x29 1.36,
+// 1.26, 1.33, 16x64x111x111 1.27, 1.39, 1.21, 32x512x28x28 1.01, 1.01, 1.01; of silu training at
+// 32x2048x7x7 0.96, with AVX2 0.81 (relu, float32, AVX-512, a Xeon, family 6 model 207, whose
+// memory others load too, 2026-11-29).
 //
 // By row where until then only tensors that begin at a line were, 16 bytes after a line: inference
 // of 8x256x56x56 in NHWC 1351 us, now 764, training 2486 and 1597, backward 4162 and 3011 (Zen 5,
