@@ -197,14 +197,15 @@ TEST_F(StreamingRule, takes_lines_of_channels_that_follow_one_another) {
     Planned padded(8, 784);
     padded.y.strides[0] += 2;
     EXPECT_EQ(padded.stores(), Stores::by_line) << "images begin anywhere";
-    const auto apart = [](int64_t s) {
+    const auto apart = [](int64_t s, bool reduces = true) {
         Planned k(16, s);
         for (halnorm_tensor *t : {&k.x, &k.y})
             t->strides[1] += 15, t->strides[0] *= 2;
-        return k.stores();
+        return k.stores(reduces);
     };
     EXPECT_EQ(apart(49), Stores::ordinary) << "channels of an image have gaps";
     EXPECT_EQ(apart(3025), Stores::by_line) << "a channel is long enough";
+    EXPECT_EQ(apart(3025, false), Stores::ordinary) << "one row at a time";
 }
 
 TEST_F(StreamingRule, takes_rows_of_whole_lines_in_nhwc) {
