@@ -44,7 +44,7 @@ bool together(const Region &region);
 // Whether a stage's kernels for that, those of the plan's variant, store its result past the cache.
 template<typename Row>
 bool streams(const Plan &plan, const Row *kernels) {
-    if (!built::streaming || (plan.stores != Stores::by_row && plan.stores != Stores::by_line))
+    if (!built::streaming || plan.stores == Stores::ordinary)
         return false;
     const KernelLayout layout = plan.apply.layout;
     const Row &row = kernels[plan.variant];
@@ -59,12 +59,12 @@ int for_each_stretch(const Plan &plan, const Slice &slice, const void *result, i
                      Body body) {
     const Region &all = plan.apply;
     const int64_t element = static_cast<int64_t>(plan.element()), line = cache_line / element,
-                  s = all.s.extent;
+                  s = all.s.extent,
+                  begin = static_cast<int64_t>(reinterpret_cast<uintptr_t>(result) % cache_line) /
+                          element;
     const auto run = [&](const Slice &stretch, int64_t) {
-        const int64_t begin = stretch.c * all.c.stride[index] + stretch.n * all.n.stride[index],
-                      past = begin + static_cast<int64_t>(reinterpret_cast<uintptr_t>(result) %
-                                                          cache_line) /
-                                         element;
+        const int64_t past =
+            begin + stretch.c * all.c.stride[index] + stretch.n * all.n.stride[index];
         Slice whole = stretch;
         whole.s = whole.s_of_kernel = round_up(past, line) - past;
         const bool alike = stretch.rows == 1 || all.n.stride[index] % line == 0;

@@ -76,6 +76,11 @@ void plain_if_many_tensors(Pointwise &g) {
         form.cheap = form.cheap && g.tensors < 4;
 }
 
+void prefetch_result(Stage s, const Pointwise &g, const Var &loop) {
+    if (g.prefetches_result)
+        s.rename(loop, prefetching(result_ahead));
+}
+
 void by_channel(Func f, const Var &c, int V, bool masked_tails) {
     f.vectorize(c, V, tail_of(masked_tails));
 }

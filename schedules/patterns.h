@@ -71,6 +71,8 @@ void map_by_row(Pointwise &g, const RowTuning &t);
 // 1.05, 0.97 to 1.01, but 0.97 to 0.99 of 0.2 MB: left out. 3 KB are like 1 (relu, float32, a Xeon,
 // family 6 model 207, whose L3 others load too, 2026-11-29).
 constexpr int result_ahead = 1024;
+// `loop` of a kernel that may do so.
+void prefetch_result(Halide::Stage s, const Pointwise &g, const Halide::Var &loop);
 
 constexpr int any_width = 1 << 30;  // for PanelTuning's limits of width
 

@@ -200,8 +200,8 @@ void map_by_row(Pointwise &g, const RowTuning &t) {
         return map_by_line(g, t.V);
     each_form(g.y, g.forms, [&](Stage y, const Form &form) {
         const auto ahead = [&](Stage s) {
-            if (g.prefetches_result && form.cheap)
-                s.rename(g.n, prefetching(result_ahead));
+            if (form.cheap)
+                prefetch_result(s, g, g.n);
             return s;
         };
         const auto rows = [&](Stage s) {

@@ -217,14 +217,11 @@ void map_by_panel(Pointwise &g, const PanelTuning &t) {
                                   .split(g.n, no, ni, rows, TailStrategy::GuardWithIf)
                                   .reorder(ci, ni, g.s, co, no)
                                   .never_partition(no);
-                    if (g.prefetches_result)
-                        s.rename(no, prefetching(result_ahead));
+                    prefetch_result(s, g, no);
                 }
                 if (narrow == any_width)
                     continue;
-                Stage s = in_order(y.specialize(g.width % channels == 0), channels);
-                if (g.prefetches_result)
-                    s.rename(g.n, prefetching(result_ahead));
+                prefetch_result(in_order(y.specialize(g.width % channels == 0), channels), g, g.n);
             }
         }
         y.reorder(g.c, g.s, g.n).vectorize(g.c, t.V, tail_of(t.masked_tails));

@@ -3,10 +3,8 @@
 // archive/instructions_test.py.
 #include "streaming.h"
 
-#include <cstring>
 #include <gtest/gtest.h>
 #include <iterator>
-#include <utility>
 
 #include "backward_call.h"
 #include "cpu_features.h"
@@ -225,6 +223,14 @@ TEST_F(StreamingRule, takes_rows_of_whole_lines_in_nhwc) {
             EXPECT_EQ(stores(HALNORM_NCHW, bytes), Stores::by_line) << act << " " << bytes;
         }
     }
+}
+
+TEST_F(StreamingRule, prefetches_what_inference_reads_next) {
+    constexpr int64_t bytes = 4096;
+    EXPECT_EQ(Planned(2, 49).plan(false).ahead, bytes / 4);
+    EXPECT_EQ(Planned(2, 49, HALNORM_NCHW, HALNORM_FLOAT64).plan(false).ahead, bytes / 8);
+    EXPECT_EQ(Planned(2, 49).plan(true).ahead, 0) << "which has been read before";
+    EXPECT_EQ(Planned(2, 13).plan(false).ahead, 0) << "ordinary stores";
 }
 
 TEST_F(StreamingRule, needs_a_result_of_its_own) {

@@ -94,9 +94,11 @@ FAULTS = [
     Fault("channels_with_gaps_as_one_stretch", "runtime/streaming.cpp",
           "region.c.stride[k] == region.s.extent);", "region.c.stride[0] >= region.s.extent);", STREAMING),
     Fault("lines_begin_where_the_first_channel_does", "runtime/streaming.h",
-          "past = begin + ", "past = 0 * begin + ", STREAMING),
+          "begin + stretch.c * all.c.stride[index] + stretch.n", "begin + stretch.n", STREAMING),
     Fault("ends_of_the_first_image_alone", "runtime/streaming.h",
           "stretch.rows == 1 || all.n.stride[index] % line == 0;", "true;", STREAMING),
+    Fault("inference_prefetches_nothing", "runtime/streaming.cpp",
+          "plan->stores == Stores::by_line && !call.reduces", "plan->stores == Stores::by_line && call.reduces", STREAMING),
     Fault("no_last_line", "runtime/streaming.h",
           "stretch.channels * s - whole.s);", "0);", STREAMING),
     # --- runtime: the rules of the layer ---
