@@ -17,7 +17,7 @@ namespace halnorm {
 //
 // The numbers are passed to the kernels as an int32 argument: the generators and the runtime must
 // agree on them.
-enum class ActivationForm : int32_t {
+enum class ActivationForm : uint8_t {
     clamp,
     leaky_relu,
     hardswish,

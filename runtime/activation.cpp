@@ -40,13 +40,6 @@ double default_alpha(halnorm_activation a) {
     }
 }
 
-void list_names(Failure &failure, const ActivationSet &of) {
-    for (int k = 0; k < HALNORM_ACT_COUNT; k++) {
-        if (of.has(k))
-            failure << " " << names[k];
-    }
-}
-
 }  // namespace
 
 bool is_piecewise_linear(halnorm_activation activation) {
@@ -59,24 +52,13 @@ bool is_piecewise_linear(halnorm_activation activation) {
 halnorm_status activation_scalars(const halnorm_config &config, halnorm_dtype dtype,
                                   ActivationScalars *scalars) {
     const halnorm_activation act = config.activation;
-    if (!known(act)) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << "config.activation: was " << static_cast<int64_t>(act) << ", should be 0 to "
-               << int64_t{HALNORM_ACT_COUNT - 1};
-    }
-    if (!ActivationSet(built::activations).has(act)) {
-        Failure failure(HALNORM_ERROR_UNSUPPORTED);
-        failure << "config.activation: was " << names[act]
-                << ", for which this build has no kernels (HALNORM_ACTIVATIONS), should be one of";
-        list_names(failure, ActivationSet(built::activations));
-        return failure;
-    }
+    if (!known(act))
+        return fail<Message::activation_number>(static_cast<int>(act), HALNORM_ACT_COUNT - 1);
+    if (!ActivationSet(built::activations).has(act))
+        return fail<Message::activation_not_built>(act);
     const double largest = dtype == HALNORM_FLOAT32 ? static_cast<double>(FLT_MAX) : DBL_MAX;
-    if (fabs(config.activation_alpha) > largest) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << "config.activation_alpha: was " << config.activation_alpha
-               << ", should be finite in x's dtype, or NaN for the default";
-    }
+    if (fabs(config.activation_alpha) > largest)
+        return fail<Message::activation_alpha>(config.activation_alpha);
     const double alpha =
         isnan(config.activation_alpha) ? default_alpha(act) : config.activation_alpha;
     const double infinity = static_cast<double>(INFINITY);
@@ -117,21 +99,17 @@ double halnorm_activation_default_alpha(halnorm_activation activation) {
 }
 
 halnorm_status halnorm_activation_from_name(const char *name, halnorm_activation *activation) {
-    if (name == nullptr || activation == nullptr) {
-        return Failure(HALNORM_ERROR_NULL)
-               << (name == nullptr ? "name" : "activation") << ": was NULL, should point to a "
-               << (name == nullptr ? "string" : "halnorm_activation");
-    }
+    if (name == nullptr)
+        return fail<Message::activation_name_null>();
+    if (activation == nullptr)
+        return fail<Message::activation_null>();
     for (int i = 0; i < HALNORM_ACT_COUNT; i++) {
         if (strcmp(names[i], name) == 0) {
             *activation = static_cast<halnorm_activation>(i);
             return HALNORM_OK;
         }
     }
-    Failure failure(HALNORM_ERROR_PARAMETER);
-    failure << "activation: was \"" << name << "\", should be one of";
-    list_names(failure, ActivationSet(ActivationSet::all));
-    return failure;
+    return fail<Message::activation_name>(CallersText{name});
 }
 
 }  // extern "C"

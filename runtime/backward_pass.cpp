@@ -12,48 +12,35 @@ namespace {
 
 constexpr double none = static_cast<double>(NAN);  // no limit
 
-Failure null(const char *name, const char *should) {
-    Failure failure(HALNORM_ERROR_NULL);
-    failure << name << ": was NULL, should " << should;
-    return failure;
-}
-
 halnorm_status check_args(const halnorm_backward_args *args, const BackwardPart &part) {
     if (args == nullptr)
-        return null("args", "point to a halnorm_backward_args");
+        return fail<Message::args_null>();
     const halnorm_backward_args &a = *args;
     if (a.x == nullptr && a.y == nullptr)
-        return null("args.x", "point to a halnorm_tensor, or args.y");
-    if (a.x != nullptr && a.y != nullptr) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << "args.y: was given beside args.x, should be NULL";
-    }
+        return fail<Message::args_x_null>();
+    if (a.x != nullptr && a.y != nullptr)
+        return fail<Message::args_x_and_y>();
     if (a.dy == nullptr)
-        return null("args.dy", "point to a halnorm_tensor");
-    if (a.z != nullptr && a.x == nullptr) {
-        return Failure(HALNORM_ERROR_UNSUPPORTED)
-               << "args.z: was given with args.y, should be NULL: x cannot be recovered from y";
-    }
+        return fail<Message::args_dy_null>();
+    if (a.z != nullptr && a.x == nullptr)
+        return fail<Message::args_z_and_y>();
     if (a.dz != nullptr && a.z == nullptr && part.part != BackwardPart::reduce)
-        return null("args.z", "be given where args.dz is wanted");
+        return fail<Message::args_z_null>();
 
     const bool saved = a.saved_mean != nullptr || a.saved_inv_std != nullptr;
     const bool moving = a.moving_mean != nullptr || a.moving_variance != nullptr;
-    if (saved && moving) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << "args.moving_mean, args.moving_variance: were given beside the saved statistics, "
-                  "should be NULL";
-    }
+    if (saved && moving)
+        return fail<Message::args_saved_and_moving>();
     const auto pair = [&](const void *first, const void *second) {
         return first != nullptr && second != nullptr;
     };
     if (moving && !pair(a.moving_mean, a.moving_variance)) {
-        return null(a.moving_mean == nullptr ? "args.moving_mean" : "args.moving_variance",
-                    "be given as the other moving statistic is");
+        return fail<Message::args_moving_null>(
+            a.moving_mean == nullptr ? Argument::moving_mean : Argument::moving_variance);
     }
     if (!moving && !pair(a.saved_mean, a.saved_inv_std)) {
-        return null(a.saved_mean == nullptr ? "args.saved_mean" : "args.saved_inv_std",
-                    "point to num_channels doubles, which the forward pass saved");
+        return fail<Message::args_saved_null>(a.saved_mean == nullptr ? Argument::saved_mean :
+                                                                        Argument::saved_inv_std);
     }
     return HALNORM_OK;
 }
@@ -98,16 +85,10 @@ namespace {
 halnorm_status check_invertible(const halnorm_config &config, const ActivationScalars &a) {
     const halnorm_activation act = config.activation;
     const bool bent = act == HALNORM_ACT_LEAKY_RELU || act == HALNORM_ACT_ELU;
-    if (act != HALNORM_ACT_NONE && !bent) {
-        return Failure(HALNORM_ERROR_UNSUPPORTED)
-               << "config.activation: was " << halnorm_activation_name(act)
-               << ", should be none, leaky_relu or elu where args.y stands for args.x";
-    }
-    if (bent && !(a.alpha > 0)) {
-        return Failure(HALNORM_ERROR_UNSUPPORTED)
-               << "config.activation_alpha: was " << a.alpha
-               << ", should be more than 0 where args.y stands for args.x";
-    }
+    if (act != HALNORM_ACT_NONE && !bent)
+        return fail<Message::activation_not_invertible>(act);
+    if (bent && !(a.alpha > 0))
+        return fail<Message::alpha_not_invertible>(a.alpha);
     return HALNORM_OK;
 }
 
@@ -136,12 +117,8 @@ halnorm_status check_gamma(const Plan &plan, halnorm_device device, const void *
         }
         const int64_t zero = plan.dtype == HALNORM_FLOAT64 ? find_zero<double>(values, count) :
                                                              find_zero<float>(values, count);
-        if (zero >= 0) {
-            return Failure(HALNORM_ERROR_PARAMETER)
-                   << "args.gamma[" << c + zero
-                   << "] (weight): was 0, should be another number where "
-                   << "args.y stands for args.x, which this channel of y does not tell";
-        }
+        if (zero >= 0)
+            return fail<Message::args_gamma_zero>(c + zero);
     }
     return HALNORM_OK;
 }
@@ -171,17 +148,17 @@ halnorm_status make_pass(const halnorm_config *config, const halnorm_backward_ar
 
     Operands operands = {};
     operands.scratch = pass->makes_g && pass->dx == nullptr && pass->dz == nullptr;
-    const auto add = [&](const char *name, const halnorm_tensor *tensor) {
+    const auto add = [&](Argument name, const halnorm_tensor *tensor) {
         if (tensor == nullptr)
             return -1;
         operands.add(name, tensor);
         return operands.count - 1;
     };
-    pass->x = a.x != nullptr ? add("x", a.x) : add("y", a.y);
-    pass->dy = add("dy", a.dy);
-    pass->z = add("z", a.z);
-    pass->at_dx = add("dx", pass->dx);
-    pass->at_dz = add("dz", pass->dz);
+    pass->x = a.x != nullptr ? add(Argument::x, a.x) : add(Argument::y, a.y);
+    pass->dy = add(Argument::dy, a.dy);
+    pass->z = add(Argument::z, a.z);
+    pass->at_dx = add(Argument::dx, pass->dx);
+    pass->at_dz = add(Argument::dz, pass->dz);
     operands.reduced = operands.count;
     operands.cut = pass->reduces ? cut_reduction : nullptr;
     // Where g is made in dx, that is read again.
@@ -241,14 +218,11 @@ halnorm_status backward_pass(const halnorm_config *config, const halnorm_backwar
     const halnorm_backward_args &a = *args;
     const bool results = part.part != BackwardPart::reduce;
     if (part.part != BackwardPart::whole && (part.sum_g == nullptr || part.sum_g_xhat == nullptr)) {
-        return null(part.sum_g == nullptr ? "sum_g" : "sum_g_xhat",
-                    "point to num_channels doubles");
+        return fail<Message::doubles_null>(part.sum_g == nullptr ? Argument::sum_g :
+                                                                   Argument::sum_g_xhat);
     }
-    if (part.part == BackwardPart::apply && part.count < plan.count()) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << "count: was " << part.count << ", should be " << plan.count()
-               << " or more, what x alone has per channel";
-    }
+    if (part.part == BackwardPart::apply && part.count < plan.count())
+        return fail<Message::count_too_small>(part.count, plan.count());
     const size_t channels = static_cast<size_t>(plan.channels());
     const size_t element = plan.element(), array = channels * element,
                  doubles = channels * sizeof(double);
@@ -272,31 +246,31 @@ halnorm_status backward_pass(const halnorm_config *config, const halnorm_backwar
         count
     };
     const halnorm_tensor &x = *(a.x != nullptr ? a.x : a.y);
-    const auto vector = [&](const char *name, const void *data, bool output) {
-        return Range{name, data, array, element, output};
+    const auto vector = [&](Argument name, const void *data, bool output) {
+        return Range(name, data, array, element, output);
     };
-    const auto numbers = [&](const char *name, const void *data, bool output) {
-        return Range{name, data, doubles, sizeof(double), output};
+    const auto numbers = [&](Argument name, const void *data, bool output) {
+        return Range(name, data, doubles, sizeof(double), output);
     };
     Range ranges[count];
-    ranges[at_x] = range_of(a.x != nullptr ? "x" : "y", &x, false);
-    ranges[at_dy] = range_of("dy", a.dy, false);
-    ranges[at_z] = range_of("z", a.z, false);
-    ranges[at_gamma] = vector("gamma", a.gamma, false);
-    ranges[at_beta] = vector("beta", a.beta, false);
-    ranges[at_mean] = numbers("saved_mean", a.saved_mean, false);
-    ranges[at_inv_std] = numbers("saved_inv_std", a.saved_inv_std, false);
-    ranges[at_moving_mean] = vector("moving_mean", a.moving_mean, false);
-    ranges[at_moving_variance] = vector("moving_variance", a.moving_variance, false);
-    ranges[at_sum_g] = numbers("sum_g", part.sum_g, part.part == BackwardPart::reduce);
+    ranges[at_x] = range_of(a.x != nullptr ? Argument::x : Argument::y, &x, false);
+    ranges[at_dy] = range_of(Argument::dy, a.dy, false);
+    ranges[at_z] = range_of(Argument::z, a.z, false);
+    ranges[at_gamma] = vector(Argument::gamma, a.gamma, false);
+    ranges[at_beta] = vector(Argument::beta, a.beta, false);
+    ranges[at_mean] = numbers(Argument::saved_mean, a.saved_mean, false);
+    ranges[at_inv_std] = numbers(Argument::saved_inv_std, a.saved_inv_std, false);
+    ranges[at_moving_mean] = vector(Argument::moving_mean, a.moving_mean, false);
+    ranges[at_moving_variance] = vector(Argument::moving_variance, a.moving_variance, false);
+    ranges[at_sum_g] = numbers(Argument::sum_g, part.sum_g, part.part == BackwardPart::reduce);
     ranges[at_sum_g_xhat] =
-        numbers("sum_g_xhat", part.sum_g_xhat, part.part == BackwardPart::reduce);
-    ranges[at_dx] = range_of("dx", pass.dx, true);
-    ranges[at_dz] = range_of("dz", pass.dz, true);
-    ranges[at_dgamma] = vector("dgamma", results ? a.dgamma : nullptr, true);
-    ranges[at_dbeta] = vector("dbeta", results ? a.dbeta : nullptr, true);
-    ranges[at_workspace] = {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes,
-                            1, true};
+        numbers(Argument::sum_g_xhat, part.sum_g_xhat, part.part == BackwardPart::reduce);
+    ranges[at_dx] = range_of(Argument::dx, pass.dx, true);
+    ranges[at_dz] = range_of(Argument::dz, pass.dz, true);
+    ranges[at_dgamma] = vector(Argument::dgamma, results ? a.dgamma : nullptr, true);
+    ranges[at_dbeta] = vector(Argument::dbeta, results ? a.dbeta : nullptr, true);
+    ranges[at_workspace] = {Argument::workspace, workspace_bytes > 0 ? workspace : nullptr,
+                            workspace_bytes, 1, true};
     const InPlace pairs[] = {{at_dy, at_dx, a.dy, pass.dx}, {at_dy, at_dz, a.dy, pass.dz}};
     HALNORM_TRY(check_ranges(ranges, count, pairs, 2));
     Workspace lent(workspace, workspace_bytes);

@@ -32,9 +32,10 @@ public:
         const int64_t element = static_cast<int64_t>(size_of(dtype));
         uint8_t *const first = static_cast<uint8_t *>(const_cast<void *>(data)) + before_ * element;
         Buffer b;
-        b.device = cpu_ ? 0 : reinterpret_cast<uintptr_t>(first);
-        b.device_interface = cpu_ ? nullptr : &some_device_interface;
-        b.host = cpu_ ? first : nullptr;
+        const bool cpu = !built::gpu || cpu_;
+        b.device = cpu ? 0 : reinterpret_cast<uintptr_t>(first);
+        b.device_interface = cpu ? nullptr : &some_device_interface;
+        b.host = cpu ? first : nullptr;
         b.flags = 0;
         b.type = {halide_type_float, static_cast<uint8_t>(8 * element), 1};
         b.dimensions = rank;

@@ -55,8 +55,9 @@ bool is_set(uint64_t bits, int32_t i) {
 // write.
 void report(const char *name, const char *why) {
 #if HALNORM_HAS_STANDARD_ERROR
-    char line[160] = "halnorm: variant ";
-    const char *const parts[] = {name, " (", why, ")\n"};
+    char line[160];
+    *line = '\0';
+    const char *const parts[] = {"halnorm: variant ", name, " (", why, ")\n"};
     for (const char *part : parts)
         strncat(line, part, sizeof line - strlen(line) - 1);
     const ssize_t written = write(STDERR_FILENO, line, strlen(line));
@@ -66,19 +67,18 @@ void report(const char *name, const char *why) {
 #endif
 }
 
-Environment read_environment() {
-    Environment e = {read_cpu_words(), 0, -1, ""};
+void read_environment(Environment &e) {
+    e.words = read_cpu_words();
     e.runs = variants_for(e.words);
+    *e.forced = '\0';
     const char *forced = getenv("HALNORM_VARIANT");
     if (forced == nullptr || *forced == '\0') {
         e.variant = preferred_variant(e.runs);
-        return e;
+        return;
     }
     strncat(e.forced, forced, sizeof e.forced - 1);
     const int32_t i = find(forced);
-    if (i >= 0 && why_unsupported(e.words, variants[i]) == nullptr)
-        e.variant = i;
-    return e;
+    e.variant = i >= 0 && why_unsupported(e.words, variants[i]) == nullptr ? i : -1;
 }
 
 // The few threads that arrive while the first one reads do the same work for themselves, in `own`,
@@ -86,17 +86,16 @@ Environment read_environment() {
 const Environment &environment(Environment &own) {
     if (state.load(std::memory_order_acquire) == State::ready)
         return shared;
-    const Environment &e = own = read_environment();
+    read_environment(own);
     State expected = State::unread;
     if (state.compare_exchange_strong(expected, State::reading, std::memory_order_acq_rel)) {
-        shared = e;
+        shared = own;
         state.store(State::ready, std::memory_order_release);
         const char *verbose = getenv("HALNORM_VERBOSE");
-        if (e.variant >= 0 && verbose != nullptr && strcmp(verbose, "1") == 0) {
-            report(variants[e.variant].name, *e.forced != '\0' ? forced_fit : first_fit);
-        }
+        if (own.variant >= 0 && verbose != nullptr && strcmp(verbose, "1") == 0)
+            report(variants[own.variant].name, *own.forced != '\0' ? forced_fit : first_fit);
     }
-    return e;
+    return own;
 }
 
 halnorm_status by_name(const char *source, const char *name, int32_t *index) {
@@ -112,19 +111,17 @@ halnorm_status by_name(const char *source, const char *name, int32_t *index) {
         *index = i;
         return HALNORM_OK;
     }
-    Failure failure(i < 0 ? HALNORM_ERROR_VARIANT_UNKNOWN : HALNORM_ERROR_VARIANT_UNSUPPORTED);
-    failure << source << ": was \"" << name << "\"";
-    if (why != nullptr)
-        failure << " (" << why << ")";
-    failure << "; should be one of";
-    for (int32_t k = 0; k < variant_count; k++) {
-        if (why_unsupported(e.words, variants[k]) == nullptr)
-            failure << " " << variants[k].name;
-    }
-    return failure;
+    const CallersText text = {name};
+    return why != nullptr ? fail<Message::variant_unsupported>(source, text, why) :
+                            fail<Message::variant_unknown>(source, text);
 }
 
 }  // namespace
+
+const char *why_not(int32_t index) {
+    Environment own;
+    return why_unsupported(environment(own).words, variants[index]);
+}
 
 uint64_t variants_for(const CpuWords &words) {
     uint64_t runs = 0;
@@ -158,14 +155,11 @@ halnorm_status choose_variant(const halnorm_config &config, halnorm_device devic
         const char *why =
             built::gpu ? why_no_device(VariantDevice::cuda) : "this build has no kernels for GPUs";
         if (*index < 0 || why != nullptr) {
-            return Failure(HALNORM_ERROR_DEVICE)
-                   << "x.device: was HALNORM_CUDA (" << why << "), should be HALNORM_CPU";
+            return fail<Message::device_unavailable>(why);
         }
     }
     if (device == HALNORM_CUDA && (!built::gpu || variants[*index].device != VariantDevice::cuda)) {
-        return Failure(HALNORM_ERROR_DEVICE)
-               << "x.device: was HALNORM_CUDA, should be HALNORM_CPU for variant "
-               << variants[*index].name;
+        return fail<Message::device_of_variant>(*index);
     }
     return HALNORM_OK;
 }
@@ -182,13 +176,9 @@ int32_t halnorm_variant_count(void) {
 
 halnorm_status halnorm_variant_get(int32_t index, halnorm_variant_info *info) {
     if (info == nullptr)
-        return Failure(HALNORM_ERROR_NULL)
-               << "info: was NULL, should point to a halnorm_variant_info";
-    if (index < 0 || index >= variant_count) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << "index: was " << static_cast<int64_t>(index) << ", should be 0 to "
-               << static_cast<int64_t>(variant_count - 1);
-    }
+        return fail<Message::variant_info_null>();
+    if (index < 0 || index >= variant_count)
+        return fail<Message::variant_index>(index, variant_count - 1);
     Environment own;
     const Environment &e = environment(own);
     int32_t chosen = e.variant;

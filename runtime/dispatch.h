@@ -29,6 +29,9 @@ uint64_t variants_for(const CpuWords &words);
 // Of those, the one that a call without a name runs.
 int32_t preferred_variant(uint64_t runs);
 
+// nullptr if this machine runs the variant; otherwise why not, in static memory.
+const char *why_not(int32_t index);
+
 // Index of the variant that a call with this configuration and device of x runs, or a failure that
 // lists the good names.
 halnorm_status choose_variant(const halnorm_config &config, halnorm_device device, int32_t *index);

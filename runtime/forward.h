@@ -23,9 +23,9 @@ struct ForwardArguments {
 
     // `cut` as in Operands, of a reduction of x.
     Operands operands(CutReduction cut) const {
-        Operands o = {{{"x", x}, {"y", y}}, 2, 1, cut};
+        Operands o = {{{Argument::x, x}, {Argument::y, y}}, 2, 1, cut};
         if (add)
-            o.add("z", z);
+            o.add(Argument::z, z);
         o.result = 1;
         return o;
     }

@@ -30,24 +30,20 @@ Pieces take_pieces(const Plan &plan, bool given_statistics, Workspace &workspace
     return p;
 }
 
-halnorm_status check_pair(const char *name_a, const void *a, const char *name_b, const void *b) {
+halnorm_status check_pair(Argument name_a, const void *a, Argument name_b, const void *b) {
     if ((a == nullptr) == (b == nullptr))
         return HALNORM_OK;
-    return Failure(HALNORM_ERROR_NULL)
-           << (a == nullptr ? name_a : name_b) << ": was NULL, should be given as "
-           << (a == nullptr ? name_b : name_a) << " is";
+    return a == nullptr ? fail<Message::one_of_a_pair>(name_a, name_b) :
+                          fail<Message::one_of_a_pair>(name_b, name_a);
 }
 
 halnorm_status check_given_statistics(const ForwardArguments &a, const Plan &plan) {
-    if (a.mean == nullptr || a.m2 == nullptr) {
-        return Failure(HALNORM_ERROR_NULL) << (a.mean == nullptr ? "mean" : "m2")
-                                           << ": was NULL, should point to num_channels doubles";
-    }
-    if (a.count < plan.count()) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << "count: was " << a.count << ", should be " << plan.count()
-               << " or more, what x alone has per channel";
-    }
+    if (a.mean == nullptr)
+        return fail<Message::doubles_null>(Argument::mean);
+    if (a.m2 == nullptr)
+        return fail<Message::doubles_null>(Argument::m2);
+    if (a.count < plan.count())
+        return fail<Message::count_too_small>(a.count, plan.count());
     return HALNORM_OK;
 }
 
@@ -70,8 +66,10 @@ halnorm_status forward_batch(const ForwardArguments &a, Normalize normalize,
     Plan plan;
     HALNORM_TRY(
         make_plan(a.config, a.operands(a.given_statistics ? nullptr : cut_reduction), true, &plan));
-    HALNORM_TRY(check_pair("moving_mean", a.moving_mean, "moving_variance", a.moving_variance));
-    HALNORM_TRY(check_pair("saved_mean", a.saved_mean, "saved_inv_std", a.saved_inv_std));
+    HALNORM_TRY(check_pair(Argument::moving_mean, a.moving_mean, Argument::moving_variance,
+                           a.moving_variance));
+    HALNORM_TRY(
+        check_pair(Argument::saved_mean, a.saved_mean, Argument::saved_inv_std, a.saved_inv_std));
     if (a.given_statistics)
         HALNORM_TRY(check_given_statistics(a, plan));
     const size_t channels = static_cast<size_t>(plan.channels());
@@ -93,18 +91,19 @@ halnorm_status forward_batch(const ForwardArguments &a, Normalize normalize,
         count
     };
     Range ranges[count];
-    ranges[at_x] = range_of("x", a.x, false);
-    ranges[at_z] = range_of("z", a.add ? a.z : nullptr, false);
-    ranges[at_gamma] = {"gamma", a.gamma, array, element, false};
-    ranges[at_beta] = {"beta", a.beta, array, element, false};
-    ranges[at_given_mean] = {"mean", a.mean, doubles, sizeof(double), false};
-    ranges[at_given_m2] = {"m2", a.m2, doubles, sizeof(double), false};
-    ranges[at_y] = range_of("y", a.y, true);
-    ranges[at_mean] = {"moving_mean", a.moving_mean, array, element, true};
-    ranges[at_variance] = {"moving_variance", a.moving_variance, array, element, true};
-    ranges[at_saved_mean] = {"saved_mean", a.saved_mean, doubles, sizeof(double), true};
-    ranges[at_saved_inv_std] = {"saved_inv_std", a.saved_inv_std, doubles, sizeof(double), true};
-    ranges[at_workspace] = {"workspace", a.workspace_bytes > 0 ? a.workspace : nullptr,
+    ranges[at_x] = range_of(Argument::x, a.x, false);
+    ranges[at_z] = range_of(Argument::z, a.add ? a.z : nullptr, false);
+    ranges[at_gamma] = {Argument::gamma, a.gamma, array, element, false};
+    ranges[at_beta] = {Argument::beta, a.beta, array, element, false};
+    ranges[at_given_mean] = {Argument::mean, a.mean, doubles, sizeof(double), false};
+    ranges[at_given_m2] = {Argument::m2, a.m2, doubles, sizeof(double), false};
+    ranges[at_y] = range_of(Argument::y, a.y, true);
+    ranges[at_mean] = {Argument::moving_mean, a.moving_mean, array, element, true};
+    ranges[at_variance] = {Argument::moving_variance, a.moving_variance, array, element, true};
+    ranges[at_saved_mean] = {Argument::saved_mean, a.saved_mean, doubles, sizeof(double), true};
+    ranges[at_saved_inv_std] = {Argument::saved_inv_std, a.saved_inv_std, doubles, sizeof(double),
+                                true};
+    ranges[at_workspace] = {Argument::workspace, a.workspace_bytes > 0 ? a.workspace : nullptr,
                             a.workspace_bytes, 1, true};
     const InPlace pairs[] = {{at_x, at_y, a.x, a.y}, {at_z, at_y, a.z, a.y}};
     HALNORM_TRY(check_ranges(ranges, count, pairs, 2));

@@ -5,11 +5,10 @@
 namespace halnorm {
 
 halnorm_status check_moving_statistics(const ForwardArguments &a) {
-    if (a.moving_mean == nullptr || a.moving_variance == nullptr) {
-        return Failure(HALNORM_ERROR_NULL)
-               << (a.moving_mean == nullptr ? "moving_mean" : "moving_variance")
-               << ": was NULL, should point to num_channels values";
-    }
+    if (a.moving_mean == nullptr)
+        return fail<Message::values_null>(Argument::moving_mean);
+    if (a.moving_variance == nullptr)
+        return fail<Message::values_null>(Argument::moving_variance);
     return HALNORM_OK;
 }
 
@@ -20,14 +19,14 @@ halnorm_status forward_inference(const ForwardArguments &a, Normalize normalize)
     const size_t element = plan.element(), array = static_cast<size_t>(plan.channels()) * element;
     enum { at_x, at_z, at_gamma, at_beta, at_mean, at_variance, at_y, at_workspace, count };
     Range ranges[count];  // one by one: a list of initializers is zeroed as a whole first
-    ranges[at_x] = range_of("x", a.x, false);
-    ranges[at_z] = range_of("z", a.add ? a.z : nullptr, false);
-    ranges[at_gamma] = {"gamma", a.gamma, array, element, false};
-    ranges[at_beta] = {"beta", a.beta, array, element, false};
-    ranges[at_mean] = {"moving_mean", a.moving_mean, array, element, false};
-    ranges[at_variance] = {"moving_variance", a.moving_variance, array, element, false};
-    ranges[at_y] = range_of("y", a.y, true);
-    ranges[at_workspace] = {"workspace", a.workspace_bytes > 0 ? a.workspace : nullptr,
+    ranges[at_x] = range_of(Argument::x, a.x, false);
+    ranges[at_z] = range_of(Argument::z, a.add ? a.z : nullptr, false);
+    ranges[at_gamma] = {Argument::gamma, a.gamma, array, element, false};
+    ranges[at_beta] = {Argument::beta, a.beta, array, element, false};
+    ranges[at_mean] = {Argument::moving_mean, a.moving_mean, array, element, false};
+    ranges[at_variance] = {Argument::moving_variance, a.moving_variance, array, element, false};
+    ranges[at_y] = range_of(Argument::y, a.y, true);
+    ranges[at_workspace] = {Argument::workspace, a.workspace_bytes > 0 ? a.workspace : nullptr,
                             a.workspace_bytes, 1, true};
     const InPlace pairs[] = {{at_x, at_y, a.x, a.y}, {at_z, at_y, a.z, a.y}};
     HALNORM_TRY(check_ranges(ranges, count, pairs, 2));

@@ -39,10 +39,7 @@ halnorm_status plan_on_cpu(const halnorm_config *config, Operands operands, Plan
     HALNORM_TRY(make_plan(config, operands, false, plan));
     if (plan->on_cpu())
         return HALNORM_OK;
-    return Failure(HALNORM_ERROR_UNSUPPORTED)
-           << "config.variant: was " << variants[plan->variant].name
-           << ", which a GPU runs, should be a processor's, as should the tensors be on the CPU: "
-              "inference is prepared for that alone";
+    return fail<Message::config_gpu_variant>(plan->variant);
 }
 
 int run_here(const halnorm_prepared &p, const Plan &plan, const ForwardTensors &tensors) {
@@ -66,24 +63,22 @@ int run_here(const halnorm_prepared &p, const Plan &plan, const ForwardTensors &
 
 halnorm_status prepare_inference(const ForwardArguments &a, Normalize normalize,
                                  const halnorm_prepared **prepared) {
-    if (prepared == nullptr) {
-        return Failure(HALNORM_ERROR_NULL)
-               << "prepared: was NULL, should point to a pointer to a halnorm_prepared";
-    }
+    if (prepared == nullptr)
+        return fail<Message::prepared_pointer_null>();
     Plan plan;
     HALNORM_TRY(plan_on_cpu(a.config, a.operands(nullptr), &plan));
     HALNORM_TRY(check_moving_statistics(a));
     const size_t element = plan.element(), array = static_cast<size_t>(plan.channels()) * element;
-    const Range ranges[] = {
-        {"gamma", a.gamma, array, element, false},
-        {"beta", a.beta, array, element, false},
-        {"moving_mean", a.moving_mean, array, element, false},
-        {"moving_variance", a.moving_variance, array, element, false},
-        {"memory", a.workspace_bytes > 0 ? a.workspace : nullptr, a.workspace_bytes, 1, true}};
+    const Range ranges[] = {{Argument::gamma, a.gamma, array, element, false},
+                            {Argument::beta, a.beta, array, element, false},
+                            {Argument::moving_mean, a.moving_mean, array, element, false},
+                            {Argument::moving_variance, a.moving_variance, array, element, false},
+                            {Argument::memory, a.workspace_bytes > 0 ? a.workspace : nullptr,
+                             a.workspace_bytes, 1, true}};
     HALNORM_TRY(check_ranges(ranges, sizeof ranges / sizeof *ranges, nullptr, 0));
     Workspace memory(a.workspace, a.workspace_bytes);
     const Pieces pieces = take_pieces(plan, memory);
-    HALNORM_TRY(memory.check("memory"));
+    HALNORM_TRY(memory.check(Argument::memory));
 
     if (!plan.empty()) {
         const int code = run_inference_coefficients(plan, pieces.inference, a.gamma, a.beta,
@@ -143,27 +138,23 @@ halnorm_status halnorm_prepare_inference(const halnorm_config *config, const hal
 
 halnorm_status halnorm_run_prepared(const halnorm_prepared *prepared, const void *x, const void *z,
                                     void *y) {
-    if (prepared == nullptr) {
-        return Failure(HALNORM_ERROR_NULL)
-               << "prepared: was NULL, should come from halnorm_prepare_inference";
-    }
+    if (prepared == nullptr)
+        return fail<Message::prepared_null>();
     const halnorm_prepared &p = *prepared;
     if (p.plan.empty())
         return kernel_status(p.plan, 0);
     if (x == nullptr || y == nullptr || (p.add && z == nullptr)) {
-        const char *const name = x == nullptr ? "x" : y == nullptr ? "y" : "z";
-        return Failure(HALNORM_ERROR_NULL) << name << ": was NULL, should point to the elements";
+        const Argument name = x == nullptr ? Argument::x : y == nullptr ? Argument::y : Argument::z;
+        return fail<Message::elements_null>(name);
     }
-    if (!p.add && z != nullptr) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << "z: was given, should be NULL, or prepared be from halnorm_prepare_inference_add";
-    }
+    if (!p.add && z != nullptr)
+        return fail<Message::prepared_without_z>();
     enum { at_prepared, at_x, at_z, at_y, count };
     const size_t element = p.plan.element();
-    const Range ranges[count] = {{"prepared", prepared, p.bytes, 1, false},
-                                 {"x", x, p.bytes_of_x, element, false},
-                                 {"z", z, p.bytes_of_z, element, false},
-                                 {"y", y, p.bytes_of_y, element, true}};
+    const Range ranges[count] = {{Argument::prepared, prepared, p.bytes, 1, false},
+                                 {Argument::x, x, p.bytes_of_x, element, false},
+                                 {Argument::z, z, p.bytes_of_z, element, false},
+                                 {Argument::y, y, p.bytes_of_y, element, true}};
     const InPlace pairs[] = {{at_x, at_y, &p.x, &p.y}, {at_z, at_y, &p.z, &p.y}};
     HALNORM_TRY(check_ranges(ranges, count, pairs, 2));
     const ForwardTensors tensors = {x, y, z};

@@ -121,8 +121,9 @@ halnorm_status DeviceCall::finish(int code) {
 
 halnorm_status DeviceCall::failure(halnorm_status status) const {
     const FirstFailure &f = first_failure;
-    return Failure(status) << "variant " << variants[plan_.variant].name << ": " << f.what << ": "
-                           << f.said << " (" << f.code << ")";
+    return status == HALNORM_ERROR_DEVICE ?
+               fail<Message::device_failed>(plan_.variant, f.what, f.said, f.code) :
+               fail<Message::device_failed_in_call>(plan_.variant, f.what, f.said, f.code);
 }
 
 void DeviceCall::leave() {

@@ -179,48 +179,28 @@ void cut_single_rows(Region *r) {
 
 halnorm_status check_config(const halnorm_config *config) {
     if (config == nullptr)
-        return Failure(HALNORM_ERROR_NULL) << "config: was NULL, should point to a halnorm_config";
+        return fail<Message::config_null>();
     const halnorm_config &c = *config;
-    if (c.num_channels < 1) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << "config.num_channels: was " << c.num_channels << ", should be 1 or more";
-    }
-    if (c.layout != HALNORM_NCHW && c.layout != HALNORM_NHWC) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << "config.layout: was " << static_cast<int64_t>(c.layout)
-               << ", should be HALNORM_NCHW (0) or HALNORM_NHWC (1)";
-    }
-    if (!(c.momentum - c.momentum == 0)) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << "config.momentum: was " << c.momentum << ", should be finite";
-    }
-    if (!(c.epsilon - c.epsilon == 0) || c.epsilon < 0) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << "config.epsilon: was " << c.epsilon << ", should be finite and 0 or more";
-    }
+    if (c.num_channels < 1)
+        return fail<Message::config_num_channels>(c.num_channels);
+    if (c.layout != HALNORM_NCHW && c.layout != HALNORM_NHWC)
+        return fail<Message::config_layout>(c.layout);
+    if (!(c.momentum - c.momentum == 0))
+        return fail<Message::config_momentum>(c.momentum);
+    if (!(c.epsilon - c.epsilon == 0) || c.epsilon < 0)
+        return fail<Message::config_epsilon>(c.epsilon);
     if (c.moving_variance_estimator != HALNORM_VARIANCE_POPULATION &&
         c.moving_variance_estimator != HALNORM_VARIANCE_SAMPLE) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << "config.moving_variance_estimator: was "
-               << static_cast<int64_t>(c.moving_variance_estimator)
-               << ", should be HALNORM_VARIANCE_POPULATION (0) or HALNORM_VARIANCE_SAMPLE (1)";
+        return fail<Message::config_estimator>(c.moving_variance_estimator);
     }
     if (c.stores != HALNORM_STORES_AUTOMATIC && c.stores != HALNORM_STORES_ORDINARY &&
         c.stores != HALNORM_STORES_STREAMING) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << "config.stores: was " << static_cast<int64_t>(c.stores)
-               << ", should be HALNORM_STORES_AUTOMATIC (0), HALNORM_STORES_ORDINARY (1) or "
-                  "HALNORM_STORES_STREAMING (2)";
+        return fail<Message::config_stores>(c.stores);
     }
-    if (c.threads < 0) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << "config.threads: was " << static_cast<int64_t>(c.threads)
-               << ", should be 0 (all cores) or more";
-    }
-    if (c.executor != nullptr && c.executor->parallel_for == nullptr) {
-        return Failure(HALNORM_ERROR_NULL)
-               << "config.executor->parallel_for: was NULL, should be a function";
-    }
+    if (c.threads < 0)
+        return fail<Message::config_threads>(c.threads);
+    if (c.executor != nullptr && c.executor->parallel_for == nullptr)
+        return fail<Message::config_executor>();
     return HALNORM_OK;
 }
 
@@ -284,22 +264,15 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
     return HALNORM_OK;
 }
 
-halnorm_status Workspace::check(const char *name) const {
+halnorm_status Workspace::check(Argument name) const {
     if (used_ == 0)
         return HALNORM_OK;
-    if (memory_ == nullptr) {
-        return Failure(HALNORM_ERROR_WORKSPACE)
-               << name << ": was NULL, should be " << static_cast<int64_t>(used_) << " bytes";
-    }
-    if (reinterpret_cast<uintptr_t>(memory_) % HALNORM_WORKSPACE_ALIGNMENT != 0) {
-        return Failure(HALNORM_ERROR_WORKSPACE) << name << ": was not a multiple of "
-                                                << int64_t{HALNORM_WORKSPACE_ALIGNMENT} << " bytes";
-    }
-    if (bytes_ < used_) {
-        return Failure(HALNORM_ERROR_WORKSPACE)
-               << name << "_bytes: was " << static_cast<int64_t>(bytes_) << ", should be "
-               << static_cast<int64_t>(used_) << " or more";
-    }
+    if (memory_ == nullptr)
+        return fail<Message::workspace_null>(name, used_);
+    if (reinterpret_cast<uintptr_t>(memory_) % HALNORM_WORKSPACE_ALIGNMENT != 0)
+        return fail<Message::workspace_misaligned>(name, HALNORM_WORKSPACE_ALIGNMENT);
+    if (bytes_ < used_)
+        return fail<Message::workspace_too_small>(name, bytes_, used_);
     return HALNORM_OK;
 }
 

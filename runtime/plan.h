@@ -130,11 +130,11 @@ struct Operands {
     // Index of what the call's last pass over the tensors writes and does not read, y or dx.
     int result = -1;
 
-    void add(const char *name, const halnorm_tensor *tensor) { list[count++] = {name, tensor}; }
+    void add(Argument name, const halnorm_tensor *tensor) { list[count++] = {name, tensor}; }
 };
 
 inline Operands of_x_alone(const halnorm_tensor *x, CutReduction cut) {
-    return {{{"x", x}}, 1, 1, cut};
+    return {{{Argument::x, x}}, 1, 1, cut};
 }
 
 // Checks the configuration and the tensors, chooses the variant and cuts the work.
@@ -162,7 +162,7 @@ public:
     }
     size_t used() const { return used_; }
     // After all pieces have been taken: was there enough, and aligned? `name`: of the argument.
-    halnorm_status check(const char *name = "workspace") const;
+    halnorm_status check(Argument name = Argument::workspace) const;
 
 private:
     char *memory_;
@@ -173,7 +173,7 @@ private:
 inline halnorm_status check_bytes(const size_t *bytes) {
     if (bytes != nullptr)
         return HALNORM_OK;
-    return Failure(HALNORM_ERROR_NULL) << "bytes: was NULL, should point to a size_t";
+    return fail<Message::bytes_null>();
 }
 
 // The size query of a pipeline whose `take_pieces(plan, workspace)` takes all that it needs.

@@ -80,9 +80,7 @@ halnorm_status kernel_status(const Plan &plan, int code) {
         set_last_variant(variants[plan.variant].name);
         return HALNORM_OK;
     }
-    return Failure(HALNORM_ERROR_KERNEL)
-           << "variant " << variants[plan.variant].name << ": a kernel failed with code "
-           << static_cast<int64_t>(code);
+    return fail<Message::kernel_failed>(plan.variant, code);
 }
 
 }  // namespace halnorm

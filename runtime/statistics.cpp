@@ -35,10 +35,9 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
     Plan plan;
     HALNORM_TRY(make_plan(config, of_x_alone(x, cut_reduction), true, &plan));
     if (count == nullptr || mean == nullptr || m2 == nullptr) {
-        return Failure(HALNORM_ERROR_NULL) << (count == nullptr ? "count" :
-                                               mean == nullptr  ? "mean" :
-                                                                  "m2")
-                                           << ": was NULL, should point to the result";
+        return fail<Message::result_null>(count == nullptr ? Argument::count :
+                                          mean == nullptr  ? Argument::mean :
+                                                             Argument::m2);
     }
     const size_t doubles = static_cast<size_t>(plan.channels()) * sizeof(double);
     enum {
@@ -51,12 +50,12 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
         all
     };  // `count` is the host's
     Range ranges[all];
-    ranges[at_x] = range_of("x", x, false);
-    ranges[at_mean] = {"mean", mean, doubles, sizeof(double), true};
-    ranges[at_m2] = {"m2", m2, doubles, sizeof(double), true};
-    ranges[at_workspace] = {"workspace", workspace_bytes > 0 ? workspace : nullptr, workspace_bytes,
-                            1, true};
-    ranges[at_count] = {"count", count, sizeof *count, sizeof *count, true};
+    ranges[at_x] = range_of(Argument::x, x, false);
+    ranges[at_mean] = {Argument::mean, mean, doubles, sizeof(double), true};
+    ranges[at_m2] = {Argument::m2, m2, doubles, sizeof(double), true};
+    ranges[at_workspace] = {Argument::workspace, workspace_bytes > 0 ? workspace : nullptr,
+                            workspace_bytes, 1, true};
+    ranges[at_count] = {Argument::count, count, sizeof *count, sizeof *count, true};
     HALNORM_TRY(check_ranges(ranges, all, nullptr, 0));
     Workspace lent(workspace, workspace_bytes);
     Pieces p = take_pieces(plan, lent);
@@ -84,37 +83,29 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
 halnorm_status halnorm_statistics_merge(int64_t num_channels, int64_t *count, double *mean,
                                         double *m2, int64_t other_count, const double *other_mean,
                                         const double *other_m2) {
-    if (num_channels < 1) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << "num_channels: was " << num_channels << ", should be 1 or more";
-    }
-    if (num_channels > INT64_MAX / static_cast<int64_t>(sizeof(double))) {
-        return Failure(HALNORM_ERROR_TOO_LARGE)
-               << "num_channels: was " << num_channels << ", beyond what memory can hold";
-    }
+    if (num_channels < 1)
+        return fail<Message::few_channels>(num_channels);
+    if (num_channels > INT64_MAX / static_cast<int64_t>(sizeof(double)))
+        return fail<Message::many_channels>(num_channels);
     const size_t doubles = static_cast<size_t>(num_channels) * sizeof(double);
     const Range ranges[] = {
-        {"other_mean", other_mean, doubles, sizeof(double), false},
-        {"other_m2", other_m2, doubles, sizeof(double), false},
-        {"count", count, sizeof *count, sizeof *count, true},
-        {"mean", mean, doubles, sizeof(double), true},
-        {"m2", m2, doubles, sizeof(double), true},
+        {Argument::other_mean, other_mean, doubles, sizeof(double), false},
+        {Argument::other_m2, other_m2, doubles, sizeof(double), false},
+        {Argument::count, count, sizeof *count, sizeof *count, true},
+        {Argument::mean, mean, doubles, sizeof(double), true},
+        {Argument::m2, m2, doubles, sizeof(double), true},
     };
     for (const Range &r : ranges) {
         if (r.data == nullptr)
-            return Failure(HALNORM_ERROR_NULL) << r.name << ": was NULL, should be given";
+            return fail<Message::not_given>(r.name);
     }
     HALNORM_TRY(check_ranges(ranges, 5, nullptr, 0));
-    if (*count < 0 || other_count < 0) {
-        return Failure(HALNORM_ERROR_PARAMETER)
-               << (*count < 0 ? "count" : "other_count") << ": was "
-               << (*count < 0 ? *count : other_count) << ", should be 0 or more";
-    }
-    if (other_count > INT64_MAX - *count) {
-        return Failure(HALNORM_ERROR_TOO_LARGE)
-               << "other_count: was " << other_count << ", should be " << INT64_MAX - *count
-               << " or less beside a count of " << *count;
-    }
+    if (*count < 0)
+        return fail<Message::count_negative>(Argument::count, *count);
+    if (other_count < 0)
+        return fail<Message::count_negative>(Argument::other_count, other_count);
+    if (other_count > INT64_MAX - *count)
+        return fail<Message::count_too_large>(other_count, INT64_MAX - *count, *count);
     if (other_count == 0)
         return HALNORM_OK;
     const double a = static_cast<double>(*count), b = static_cast<double>(other_count);

@@ -27,41 +27,23 @@ bool is_empty(const halnorm_tensor &t) {
 // rank, dtype, device, extents, sizes.
 halnorm_status check_alone(const Operand &a) {
     const halnorm_tensor &t = *a.tensor;
-    if (t.dtype != HALNORM_FLOAT32 && t.dtype != HALNORM_FLOAT64) {
-        return Failure(HALNORM_ERROR_DTYPE)
-               << a.name << ".dtype: was " << static_cast<int64_t>(t.dtype)
-               << ", should be HALNORM_FLOAT32 (0) or HALNORM_FLOAT64 (1)";
-    }
-    if ((built::dtypes >> t.dtype & 1) == 0) {
-        return Failure(HALNORM_ERROR_UNSUPPORTED)
-               << a.name << ".dtype: was " << (t.dtype == HALNORM_FLOAT32 ? "float32" : "float64")
-               << ", for which this build has no kernels (HALNORM_DTYPES)";
-    }
-    if (t.device != HALNORM_CPU && t.device != HALNORM_CUDA) {
-        return Failure(HALNORM_ERROR_DEVICE)
-               << a.name << ".device: was " << static_cast<int64_t>(t.device)
-               << ", should be HALNORM_CPU (0) or HALNORM_CUDA (1)";
-    }
-    if (t.rank < 2 || t.rank > HALNORM_MAX_RANK) {
-        return Failure(HALNORM_ERROR_RANK)
-               << a.name << ".rank: was " << static_cast<int64_t>(t.rank) << ", should be 2 to 5";
-    }
+    if (t.dtype != HALNORM_FLOAT32 && t.dtype != HALNORM_FLOAT64)
+        return fail<Message::tensor_dtype>(a.name, t.dtype);
+    if ((built::dtypes >> t.dtype & 1) == 0)
+        return fail<Message::tensor_dtype_not_built>(a.name, 8 * size_of(t.dtype));
+    if (t.device != HALNORM_CPU && t.device != HALNORM_CUDA)
+        return fail<Message::tensor_device>(a.name, t.device);
+    if (t.rank < 2 || t.rank > HALNORM_MAX_RANK)
+        return fail<Message::tensor_rank>(a.name, t.rank);
     for (int i = 0; i < t.rank; i++) {
-        if (t.shape[i] < 0) {
-            return Failure(HALNORM_ERROR_SHAPE)
-                   << a.name << ".shape[" << static_cast<int64_t>(i) << "]: was " << t.shape[i]
-                   << ", should be 0 or more";
-        }
+        if (t.shape[i] < 0)
+            return fail<Message::shape_negative>(a.name, i, t.shape[i]);
     }
     int64_t total = 1;
     const bool empty = is_empty(t);
     for (int i = 0; i < t.rank && !empty; i++) {
-        if (t.shape[i] > max_int32 ||
-            (total > max_int32 / 4 && total > INT64_MAX / 8 / t.shape[i])) {
-            return Failure(HALNORM_ERROR_TOO_LARGE)
-                   << a.name << ".shape[" << static_cast<int64_t>(i) << "]: was " << t.shape[i]
-                   << ", beyond what this build can address";
-        }
+        if (t.shape[i] > max_int32 || (total > max_int32 / 4 && total > INT64_MAX / 8 / t.shape[i]))
+            return fail<Message::shape_too_large>(a.name, i, t.shape[i]);
         total *= t.shape[i];
     }
     return HALNORM_OK;
@@ -75,11 +57,8 @@ halnorm_status check_strides(const Operand &a) {
     for (int i = t.rank - 1; i >= 0; i--) {  // mostly in order
         if (t.shape[i] == 1)
             continue;
-        if (t.strides[i] < 1) {
-            return Failure(HALNORM_ERROR_STRIDE)
-                   << a.name << ".strides[" << static_cast<int64_t>(i) << "]: was " << t.strides[i]
-                   << ", should be 1 or more";
-        }
+        if (t.strides[i] < 1)
+            return fail<Message::stride_too_small>(a.name, i, t.strides[i]);
         int k = count++;
         for (; k > 0 && t.strides[order[k - 1]] > t.strides[i]; k--)
             order[k] = order[k - 1];
@@ -88,17 +67,10 @@ halnorm_status check_strides(const Operand &a) {
     int64_t last = 0;  // offset of the last element reached so far
     for (int k = 0; k < count; k++) {
         const int i = order[k];
-        if (t.strides[i] <= last) {
-            return Failure(HALNORM_ERROR_STRIDE)
-                   << a.name << ".strides[" << static_cast<int64_t>(i) << "]: was " << t.strides[i]
-                   << ", elements overlap; should be more than " << last;
-        }
-        if (t.strides[i] > max_int32 || t.shape[i] * t.strides[i] > max_reach - last) {
-            return Failure(HALNORM_ERROR_TOO_LARGE)
-                   << a.name << ".strides[" << static_cast<int64_t>(i) << "]: was " << t.strides[i]
-                   << ", one step beyond the tensor is more than 2^31 - 32768 elements from its "
-                      "start; should be split into smaller batches";
-        }
+        if (t.strides[i] <= last)
+            return fail<Message::stride_overlaps>(a.name, i, t.strides[i], last);
+        if (t.strides[i] > max_int32 || t.shape[i] * t.strides[i] > max_reach - last)
+            return fail<Message::stride_too_large>(a.name, i, t.strides[i]);
         last += (t.shape[i] - 1) * t.strides[i];
     }
     return HALNORM_OK;
@@ -122,21 +94,15 @@ bool alike(const halnorm_tensor &x, const halnorm_tensor &y) {
 
 halnorm_status check_pair(const Operand &first, const Operand &other) {
     const halnorm_tensor &x = *first.tensor, &y = *other.tensor;
-    const auto differs = [&](halnorm_status status, const char *field, int64_t is, int64_t should) {
-        return Failure(status) << other.name << "." << field << ": was " << is
-                               << ", should be that of " << first.name << ", " << should;
-    };
     if (y.dtype != x.dtype)
-        return differs(HALNORM_ERROR_DTYPE, "dtype", y.dtype, x.dtype);
+        return fail<Message::tensor_dtype_differs>(other.name, y.dtype, first.name, x.dtype);
     if (y.device != x.device)
-        return differs(HALNORM_ERROR_DEVICE, "device", y.device, x.device);
+        return fail<Message::tensor_device_differs>(other.name, y.device, first.name, x.device);
     if (y.rank != x.rank)
-        return differs(HALNORM_ERROR_RANK, "rank", y.rank, x.rank);
+        return fail<Message::tensor_rank_differs>(other.name, y.rank, first.name, x.rank);
     for (int i = 0; i < x.rank; i++) {
         if (y.shape[i] != x.shape[i]) {
-            return Failure(HALNORM_ERROR_SHAPE)
-                   << other.name << ".shape[" << static_cast<int64_t>(i) << "]: was " << y.shape[i]
-                   << ", should be that of " << first.name << ", " << x.shape[i];
+            return fail<Message::shape_differs>(other.name, i, y.shape[i], first.name, x.shape[i]);
         }
     }
     return HALNORM_OK;
@@ -197,10 +163,8 @@ halnorm_status fold(const halnorm_config &config, const Operand *operands, int c
     bool empty = false;
     for (int k = 0; k < count; k++) {
         const Operand &operand = operands[k];
-        if (operand.tensor == nullptr) {
-            return Failure(HALNORM_ERROR_NULL)
-                   << operand.name << ": was NULL, should point to a halnorm_tensor";
-        }
+        if (operand.tensor == nullptr)
+            return fail<Message::tensor_null>(operand.name);
         if (k == 0) {
             HALNORM_TRY(check_alone(operand));
             empty = is_empty(*operand.tensor);
@@ -208,18 +172,15 @@ halnorm_status fold(const halnorm_config &config, const Operand *operands, int c
             HALNORM_TRY(check_alone(operand));
             HALNORM_TRY(check_pair(operands[0], operand));
         }
-        if (with_data && !empty && operand.tensor->data == nullptr) {
-            return Failure(HALNORM_ERROR_NULL)
-                   << operand.name << ".data: was NULL, should point to the elements";
-        }
+        if (with_data && !empty && operand.tensor->data == nullptr)
+            return fail<Message::tensor_data_null>(operand.name);
     }
     const halnorm_tensor &x = *operands[0].tensor;
     const int channel = channel_axis(config, x);
     // NOLINTNEXTLINE(clang-analyzer-security.ArrayBound): check_alone has seen 2 to 5 axes
     if (x.shape[channel] != config.num_channels) {
-        return Failure(HALNORM_ERROR_SHAPE)
-               << operands[0].name << ".shape[" << static_cast<int64_t>(channel) << "]: was "
-               << x.shape[channel] << ", should be num_channels, " << config.num_channels;
+        return fail<Message::shape_of_channels>(operands[0].name, channel, x.shape[channel],
+                                                config.num_channels);
     }
     region->dtype = x.dtype;
     region->layout = kernel_nchw;
@@ -266,19 +227,15 @@ halnorm_status fold(const halnorm_config &config, const Operand *operands, int c
     }
     const bool by_row = joined <= 2 && is_dense(s) && !(s.extent == 1 && is_dense(c));
     if (joined > 2 || (!by_row && !is_dense(c))) {
-        Failure failure(HALNORM_ERROR_STRIDE);
+        ArgumentList all;
         for (int k = 0; k < count; k++)
-            failure << (k > 0 ? ", " : "") << operands[k].name << ".strides";
-        return failure << ": were such that the axes do not fold to (spatial, channel, batch) with "
-                          "one of the spatial and channel axes dense; should be dense, or padded "
-                          "in one place only";
+            all.add(operands[k].name);
+        return fail<Message::strides_do_not_fold>(all);
     }
     region->layout = by_row ? kernel_nchw : kernel_nhwc;
     if ((built::layouts >> region->layout & 1) == 0) {
-        return Failure(HALNORM_ERROR_UNSUPPORTED)
-               << operands[0].name << ".strides: were such that the "
-               << (by_row ? "spatial axes are" : "channel axis is")
-               << " the dense one, for which this build has no kernels (HALNORM_LAYOUTS)";
+        return by_row ? fail<Message::strides_of_nchw>(operands[0].name) :
+                        fail<Message::strides_of_nhwc>(operands[0].name);
     }
     set_region();
     return HALNORM_OK;
@@ -333,11 +290,8 @@ bool overlap(const Place &a, const Place &b) {
         }
         if (pair != nullptr && a.data == b.data && same_strides(*pair->from, *pair->to))
             continue;
-        Failure failure(HALNORM_ERROR_OVERLAP);
-        failure << a.name << ": overlaps " << b.name << ", should be memory of its own";
-        if (pair != nullptr)
-            failure << ", or " << b.name << " itself with its strides";
-        return failure;
+        return pair != nullptr ? fail<Message::overlaps_in_part>(a.name, b.name, b.name) :
+                                 fail<Message::overlaps>(a.name, b.name);
     }
     return HALNORM_OK;
 }
@@ -360,11 +314,8 @@ halnorm_status check_ranges(const Range *ranges, int count, const InPlace *pairs
         if (range->data == nullptr)
             continue;
         const Place place = place_of(*range);
-        if ((place.begin & (range->alignment - 1)) != 0) {
-            return Failure(HALNORM_ERROR_ALIGNMENT)
-                   << range->name << ": was not a multiple of "
-                   << static_cast<int64_t>(range->alignment) << " bytes";
-        }
+        if ((place.begin & (range->alignment - 1)) != 0)
+            return fail<Message::misaligned>(range->name, range->alignment);
         for (const Place *before = given; before != behind && range->output; before++) {
             if (!overlap(*before, place))
                 continue;

@@ -3,6 +3,7 @@
 
 #include "halnorm/halnorm.h"
 #include "kernels.h"
+#include "messages.h"
 
 namespace halnorm {
 
@@ -26,7 +27,7 @@ struct Region {
 };
 
 struct Operand {
-    const char *name;
+    Argument name;
     const halnorm_tensor *tensor;
 };
 
@@ -47,11 +48,16 @@ bool same_strides(const halnorm_tensor &x, const halnorm_tensor &y);
 // An argument as a range of bytes, for the check that outputs do not overlap anything else.
 constexpr int max_ranges = 16;
 struct Range {
-    const char *name;
     const void *data;  // NULL: not given
     size_t bytes;
-    size_t alignment;  // a power of two
+    Argument name;
+    uint8_t alignment;  // a power of two
     bool output;
+
+    Range() = default;
+    Range(Argument argument, const void *at, size_t size, size_t multiple_of, bool is_output)
+        : data(at), bytes(size), name(argument), alignment(static_cast<uint8_t>(multiple_of)),
+          output(is_output) {}
 };
 
 // From the first element to behind the last; 0 where there is none.
@@ -59,7 +65,7 @@ size_t bytes_of(const halnorm_tensor &tensor);
 
 // tensor may be NULL: not given. (Inline, so that a Range is made where it lies: reading one that
 // was just written in parts costs a stall each time, 10 ns of inference altogether.)
-inline Range range_of(const char *name, const halnorm_tensor *tensor, bool output) {
+inline Range range_of(Argument name, const halnorm_tensor *tensor, bool output) {
     const size_t bytes = tensor != nullptr ? bytes_of(*tensor) : 0;
     if (bytes == 0)
         return {name, nullptr, 0, 1, output};

@@ -60,6 +60,17 @@ TEST(Errors, belong_to_their_thread) {
     EXPECT_EQ(halnorm_last_error(), message);
 }
 
+// The caller's string may be gone when the message is asked for, and is as long as it likes.
+TEST(Errors, keep_what_the_caller_called_a_variant) {
+    Case k;
+    k.variant = "a" + std::string(600, 'b');
+    EXPECT_EQ(Call(k).run(), HALNORM_ERROR_VARIANT_UNKNOWN);  // and the string with it
+    const std::string message = halnorm_last_error();
+    EXPECT_NE(message.find("\"a" + std::string(62, 'b') + "\""), std::string::npos) << message;
+    EXPECT_NE(message.find(" generic"), std::string::npos) << message;
+    EXPECT_EQ(halnorm_last_error(), message) << "asked for again";
+}
+
 // So that a number which a caller in C made up can be looked at, and refused.
 TEST(Errors, enums_hold_any_int) {
     EXPECT_TRUE((std::is_same_v<std::underlying_type_t<halnorm_status>, int>));

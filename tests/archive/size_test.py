@@ -59,6 +59,11 @@ class Sizes(unittest.TestCase):
         self.assertIn("generic", carried)
         self.assertFalse(carried & {"cuda", "opencl"})
 
+    def test_only_an_app_that_asks_for_messages_carries_them(self):
+        for options in ((), COMPACT):
+            for name, calls in (("inference_only", False), ("everything", True)):
+                self.assertEqual(calls, b"should be" in link(name, *options).read_bytes(), (name, options))
+
     def test_what_describes_kernels_to_halide_goes_with_unused_sections(self):
         names = archive.tool("nm", link("everything", *COMPACT))
         self.assertNotRegex(names, r"_(metadata|argv)\n")

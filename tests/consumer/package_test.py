@@ -241,7 +241,7 @@ class Custom(AKit):
         for words, message in (
                 (["x86-64-linux", "--", "-DHALNORM_ACTIVATION=relu"], "unknown option '-DHALNORM_ACTIVATION=relu'"),
                 (["x86-64-linux", "--", "-DHALNORM_DTYPES="], "unknown option '-DHALNORM_DTYPES='"),
-                (["x86-64-linux", "armv7-noos", "--", "-DHALNORM_MESSAGES=OFF"], "the kit for armv7-noos"),
+                (["x86-64-linux", "armv7-noos", "--", "-DHALNORM_THREADS=OFF"], "the kit for armv7-noos"),
                 (["--", "-DHALNORM_DTYPES=float32"], "no platform was given")):
             done = subprocess.run([ROOT / "run", "package", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             self.assertEqual(2, done.returncode, done.stdout)

@@ -1,6 +1,6 @@
-/* A library with parts left out: what is there is right, what is not there is refused by name. As macros, what the library
- * should have: WITH_NCHW, WITH_NHWC, WITH_FLOAT32, WITH_FLOAT64, WITH_INFERENCE, WITH_GRADIENTS (training and backward),
- * WITH_MESSAGES and ACTIVATIONS, a list of enumerators. */
+/* A library with parts left out: what is there is right, what is not there is refused by name. As
+ * macros, what the library should have: WITH_NCHW, WITH_NHWC, WITH_FLOAT32, WITH_FLOAT64,
+ * WITH_INFERENCE, WITH_GRADIENTS (training and backward), ACTIVATIONS, a list of enumerators. */
 #include <halnorm/halnorm.h>
 #include <math.h>
 #include <stdio.h>
@@ -220,9 +220,7 @@ static void check_backward(halnorm_activation a, int from_y, const char *what) {
 
 static void expect_refused(halnorm_status status, const char *option, const char *what) {
     expect(status == HALNORM_ERROR_UNSUPPORTED, what, halnorm_status_name(status));
-    const int said = WITH_MESSAGES ? strstr(halnorm_last_error(), option) != NULL :
-                                     strcmp(halnorm_last_error(), "HALNORM_ERROR_UNSUPPORTED") == 0;
-    expect(said, what, halnorm_last_error());
+    expect(strstr(halnorm_last_error(), option) != NULL, what, halnorm_last_error());
 }
 
 int main(void) {

@@ -1,4 +1,4 @@
-"""Libraries with parts left out (HALNORM_ACTIVATIONS, _DTYPES, _LAYOUTS, _PIPELINES, _MESSAGES): what is left is right, and
+"""Libraries with parts left out (HALNORM_ACTIVATIONS, _DTYPES, _LAYOUTS, _PIPELINES): what is left is right, and
 nothing else is there.
 
 Environment: HALNORM_GENERATORS (generators/ of a build for this machine), HALNORM_SCRATCH (a folder that may be deleted),
@@ -22,22 +22,21 @@ INCLUDE = ROOT / "runtime/include"
 PIPELINES = {"INFERENCE": ("inference",), "GRADIENTS": ("training", "backward")}
 
 
-def build(name, variant, messages=True, streaming=False, **parts):
+def build(name, variant, streaming=False, **parts):
     folder = SCRATCH / name
     configure(ROOT, folder, "-DCMAKE_BUILD_TYPE=MinSizeRel", "-DHALNORM_THREADS=OFF", "-DHALNORM_STATE=OFF", "-DHALNORM_GPU=OFF",
               f"-DHALNORM_STREAMING={streaming}", f"-DHALNORM_GENERATORS_DIR={os.environ['HALNORM_GENERATORS']}",
-              f"-DHALNORM_VARIANTS={variant}", f"-DHALNORM_MESSAGES={messages}", *(f"-DHALNORM_{part}={';'.join(values)}" for part, values in parts.items()))
+              f"-DHALNORM_VARIANTS={variant}", *(f"-DHALNORM_{part}={';'.join(values)}" for part, values in parts.items()))
     run(CMAKE, "--build", folder, "--target", "halnorm", "--parallel",
         os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(len(os.sched_getaffinity(0)))))
     return folder
 
 
 class Parts(unittest.TestCase):
-    def check(self, name, activations, dtypes, layouts, pipelines, messages=True):
-        folder = build(name, "generic", messages, ACTIVATIONS=activations, DTYPES=dtypes, LAYOUTS=layouts, PIPELINES=pipelines)
+    def check(self, name, activations, dtypes, layouts, pipelines):
+        folder = build(name, "generic", ACTIVATIONS=activations, DTYPES=dtypes, LAYOUTS=layouts, PIPELINES=pipelines)
         has = {f"WITH_{part.upper()}": int(part in (*dtypes, *layouts)) for part in ("float32", "float64", "NCHW", "NHWC")}
         has.update({f"WITH_{part}": int(set(needed) <= set(pipelines)) for part, needed in PIPELINES.items()})
-        has["WITH_MESSAGES"] = int(messages)
         has["ACTIVATIONS"] = ",".join(f"HALNORM_ACT_{name.upper()}" for name in activations)
         run(os.environ["CC"], "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", *(f"-D{key}={value}" for key, value in has.items()),
             f"-I{INCLUDE}", HERE / "parts.c", folder / "libhalnorm.a", "-lm", "-o", folder / "program")
@@ -57,7 +56,7 @@ class Parts(unittest.TestCase):
             self.assertEqual(pipeline in pipelines, f" T halnorm_{function}\n" in names, function)
 
     def test_inference_of_one_kind(self):
-        self.check("inference", ["relu"], ["float32"], ["NHWC"], ["inference"], messages=False)
+        self.check("inference", ["relu"], ["float32"], ["NHWC"], ["inference"])
 
     def test_training_of_one_kind(self):
         self.check("training", ["relu6", "leaky_relu"], ["float32"], ["NCHW"], ["training", "backward"])

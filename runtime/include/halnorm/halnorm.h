@@ -65,8 +65,8 @@ typedef enum halnorm_status HALNORM_ENUM_OF_INT {
 const char *halnorm_status_name(halnorm_status status);
 
 /* What the calling thread's last failed call complained of: the argument, what it was, what it
- * should have been; in a build with HALNORM_MESSAGES=OFF the name of its status. Valid until the
- * thread's next failed call; "" before the first. */
+ * should have been. Valid until the thread's next failed call; "" before the first. A program that
+ * does not call it does not contain the messages, 6 KB. */
 const char *halnorm_last_error(void);
 
 /* ---- Tensors ---- */
