@@ -231,7 +231,7 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
                          Plan *plan) {
     HALNORM_TRY(check_config(config));
     plan->config = config;
-    HALNORM_TRY(fold(*config, operands.list, operands.count, with_data, &plan->apply));
+    HALNORM_TRY(make_region(*config, operands.list, operands.count, with_data, &plan->apply));
     const halnorm_tensor &x = *operands.list[0].tensor;
     HALNORM_TRY(activation_scalars(*config, x.dtype, &plan->activation));
     // Only a tensor with other strides makes the two regions differ.
@@ -240,7 +240,8 @@ halnorm_status make_plan(const halnorm_config *config, const Operands &operands,
     for (int k = operands.reduced; k < operands.count && reduces; k++)
         same = same && same_strides(x, *operands.list[k].tensor);
     if (!same)
-        HALNORM_TRY(fold(*config, operands.list, operands.reduced, with_data, &plan->reduce));
+        HALNORM_TRY(
+            make_region(*config, operands.list, operands.reduced, with_data, &plan->reduce));
     HALNORM_TRY(choose_variant(*config, x.device, &plan->variant));
     plan->device = variants[plan->variant].device;
     plan->dtype = x.dtype;

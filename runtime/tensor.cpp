@@ -156,25 +156,32 @@ int join(const Operand *operands, int tensors, int channel, Run *runs) {
     return count;
 }
 
-}  // namespace
-
-halnorm_status fold(const halnorm_config &config, const Operand *operands, int count,
-                    bool with_data, Region *region) {
-    bool empty = false;
+// Each of the tensors alone, and the others against the first; *empty: they have no elements.
+halnorm_status check_operands(const Operand *operands, int count, bool with_data, bool *empty) {
+    *empty = false;
     for (int k = 0; k < count; k++) {
         const Operand &operand = operands[k];
         if (operand.tensor == nullptr)
             return fail<Message::tensor_null>(operand.name);
         if (k == 0) {
             HALNORM_TRY(check_alone(operand));
-            empty = is_empty(*operand.tensor);
+            *empty = is_empty(*operand.tensor);
         } else if (!alike(*operands[0].tensor, *operand.tensor)) {
             HALNORM_TRY(check_alone(operand));
             HALNORM_TRY(check_pair(operands[0], operand));
         }
-        if (with_data && !empty && operand.tensor->data == nullptr)
+        if (with_data && !*empty && operand.tensor->data == nullptr)
             return fail<Message::tensor_data_null>(operand.name);
     }
+    return HALNORM_OK;
+}
+
+}  // namespace
+
+halnorm_status make_region(const halnorm_config &config, const Operand *operands, int count,
+                           bool with_data, Region *region) {
+    bool empty;
+    HALNORM_TRY(check_operands(operands, count, with_data, &empty));
     const halnorm_tensor &x = *operands[0].tensor;
     const int channel = channel_axis(config, x);
     // NOLINTNEXTLINE(clang-analyzer-security.ArrayBound): check_alone has seen 2 to 5 axes

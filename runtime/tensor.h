@@ -1,4 +1,4 @@
-// From the caller's tensors to what kernels see: checks, and the fold of any rank to (s, c, n).
+// From the caller's tensors to what kernels see: checks, and any rank as (s, c, n).
 #pragma once
 
 #include "halnorm/halnorm.h"
@@ -35,10 +35,10 @@ inline size_t size_of(halnorm_dtype dtype) {
     return dtype == HALNORM_FLOAT64 ? 8 : 4;
 }
 
-// Checks the tensors against the configuration and the first of them, and folds them. Data pointers
-// are checked only where `with_data`.
-halnorm_status fold(const halnorm_config &config, const Operand *operands, int count,
-                    bool with_data, Region *region);
+// Checks the tensors against the configuration and the first of them, and makes one region of them.
+// Data pointers are checked only where `with_data`.
+halnorm_status make_region(const halnorm_config &config, const Operand *operands, int count,
+                           bool with_data, Region *region);
 
 // Adds a tensor whose strides are dense in the order of the region's layout; returns its index.
 int add_dense_tensor(Region *region);
