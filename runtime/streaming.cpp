@@ -7,10 +7,12 @@
 namespace halnorm {
 namespace {
 
-// Rows that do not follow one another take calls of their own: times as fast as ordinary stores,
-// inference and training, of 48 MB in rows of 520, 784, 1000 and 3000 floats 0.36 and 0.84, 0.48
-// and 0.96, 0.53 and 1.04, 0.92 and 1.24 (AVX-512, a Xeon, family 6 model 207, 2026-11-29).
-constexpr int64_t apart_bytes = 8192;
+// Rows that do not follow one another, as of few large images too (cut_long_rows), take calls of
+// their own, which only long ones pay. Times as fast as ordinary stores, of 48 MB, inference and
+// training, in rows of 520 floats 0.36 and 0.84, 784 0.48 and 0.96, 1000 0.53 and 1.04, 3000 0.91
+// and 1.26, 4104 0.98 and 1.31, 8200 1.18 and 1.33, 16392 1.23 and 1.19; inference of 1x3x1024x1024
+// 1.28 to 1.37, 1x3x2048x2048 1.30 to 1.78 (AVX-512, a Xeon, family 6 model 207, 2026-11-29).
+constexpr int64_t apart_bytes = 32768, apart_bytes_reduced = 8192;
 
 // How far ahead inference in NCHW prefetches. Without it and with 2, 8 and 16 KB, where others load
 // the memory too: 64x2048x7x7 1.36, 1.48, 1.45, 32x1024x14x14 1.16, 1.17, 1.16, 32x64x56x56 1.20,
@@ -39,10 +41,9 @@ Stores possible_stores(const Plan &plan, const Operands &operands) {
     const Region &r = plan.apply;
     const int64_t element = static_cast<int64_t>(plan.element()), line = cache_line / element;
     if (r.layout == kernel_nchw) {
-        const bool reduces = operands.cut != nullptr;
-        const bool suits =
-            together(r) ? r.s.extent >= line : reduces && r.s.extent * element >= apart_bytes;
-        return suits ? Stores::by_line : Stores::ordinary;
+        const int64_t apart = operands.cut != nullptr ? apart_bytes_reduced : apart_bytes;
+        return r.s.extent * element >= (together(r) ? cache_line : apart) ? Stores::by_line :
+                                                                            Stores::ordinary;
     }
     // Curved activations, which arithmetic bounds, lose by rows that begin anywhere: inference of
     // silu 16 bytes after a line at 8x256x56x56, ordinary and then by row, 1172 and 1335 us (Zen 5,

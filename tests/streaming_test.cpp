@@ -18,12 +18,14 @@ using halnorm::Stores;
 
 // Rows that are whole cache lines of both dtypes; rows that begin and end within lines, whose
 // images begin at one (32 x 49, 12 x 196) or anywhere (17 x 49, 6 x 66), in fours of images and
-// not; rows as long as a line (16), shorter ones (13, 8), and long ones (4501); in NHWC rows so
+// not; rows as long as a line (16), shorter ones (13, 8), and long ones (4501), so long that those
+// of inference may have gaps between them (8203), or that they are cut (32768); in NHWC rows so
 // wide that they are taken in fours, and three left.
-constexpr int64_t shapes[][3] = {
-    {3, 5, 64},   {2, 16, 784},  {1, 64, 1},   {40, 48, 16}, {19, 32, 49}, {16, 17, 49},
-    {33, 20, 49}, {16, 12, 196}, {70, 5, 100}, {2, 32, 49},  {9, 1, 4096}, {3, 7, 13},
-    {7, 2560, 1}, {2, 3, 4501},  {3, 5, 20},   {4, 6, 66},   {1, 3, 17}};
+constexpr int64_t shapes[][3] = {{3, 5, 64},   {2, 16, 784}, {1, 64, 1},   {40, 48, 16},
+                                 {19, 32, 49}, {16, 17, 49}, {33, 20, 49}, {16, 12, 196},
+                                 {70, 5, 100}, {2, 32, 49},  {9, 1, 4096}, {3, 7, 13},
+                                 {7, 2560, 1}, {2, 3, 4501}, {3, 5, 20},   {4, 6, 66},
+                                 {1, 3, 17},   {1, 2, 8203}, {1, 2, 32768}};
 
 template<typename AnyCall, typename AnyCase>
 std::vector<unsigned char> bits_of(const AnyCase &k) {
@@ -205,7 +207,11 @@ TEST_F(StreamingRule, takes_lines_of_channels_that_follow_one_another) {
     };
     EXPECT_EQ(apart(49), Stores::ordinary) << "channels of an image have gaps";
     EXPECT_EQ(apart(3025), Stores::by_line) << "a channel is long enough";
-    EXPECT_EQ(apart(3025, false), Stores::ordinary) << "one row at a time";
+    EXPECT_EQ(apart(3025, false), Stores::ordinary) << "not for inference";
+    EXPECT_EQ(apart(8203, false), Stores::by_line) << "long enough for that too";
+    Planned image(1, 1 << 20);
+    image.config.num_channels = image.x.shape[1] = image.y.shape[1] = 3;
+    EXPECT_EQ(image.stores(false), Stores::by_line) << "of few channels, whose rows are cut";
 }
 
 TEST_F(StreamingRule, takes_rows_of_whole_lines_in_nhwc) {

@@ -152,11 +152,12 @@ typedef enum halnorm_variance_estimator HALNORM_ENUM_OF_INT {
  * read before it is written, and x is not displaced, but whoever reads y next finds none of it in
  * the cache. The results are the same bits. On x86 with AVX2 or AVX-512, where y is no other tensor
  * of the call and its rows (a pixel's channels in NHWC, an image's channel in NCHW) allow it. In
- * NHWC they are whole multiples of 64 bytes (16 float32, 8 float64), and start at multiples of 16
- * bytes (64 with activations other than none, relu, relu6 and hardsigmoid). In NCHW they start and
- * end at such multiples, or follow one another and have up to 8 KB, wherever y starts, or are
- * longer and the call reduces. Fastest are rows that start and end at multiples of 64 bytes.
- * Otherwise, and on all other machines, stores are ordinary. */
+ * NHWC they, or those of some pixels that follow one another, are whole multiples of 64 bytes (16
+ * float32, 8 float64), and start at multiples of 16 bytes (64 with activations other than none,
+ * relu, relu6 and hardsigmoid). In NCHW they have 64 bytes or more, wherever they start, and follow
+ * one another; with gaps between them 32 KB, or 8 KB in training and backward. Otherwise, where the
+ * gradient of a curved activation is made in dx first, in builds without HALNORM_STREAMING and on
+ * all other machines, stores are ordinary. */
 typedef enum halnorm_stores HALNORM_ENUM_OF_INT {
     HALNORM_STORES_AUTOMATIC = 0, /* streaming where the tensors of the call exceed 0.8 of the
                                      last-level cache; in a virtual machine, of up to 32 MB, and
