@@ -90,7 +90,7 @@ FAULTS = [
     Fault("streaming_from_the_whole_cache_on", "runtime/streaming.cpp",
           "!sooner ? 16 :", "!sooner ? 20 :", STREAMING),
     Fault("rows_of_half_a_line_by_line", "runtime/streaming.cpp",
-          "together(r) ? r.s.extent >= line :", "together(r) ? r.s.extent >= line / 2 :", STREAMING),
+          "together(r) ? cache_line : apart", "together(r) ? cache_line / 2 : apart", STREAMING),
     Fault("channels_with_gaps_as_one_stretch", "runtime/streaming.cpp",
           "region.c.stride[k] == region.s.extent);", "region.c.stride[0] >= region.s.extent);", STREAMING),
     Fault("lines_begin_where_the_first_channel_does", "runtime/streaming.h",

@@ -1,5 +1,5 @@
 // Trains a small convolutional network on the digits twice, with and without batch normalization;
-// saves the better one and the learning curves.
+// saves the one with it and the learning curves.
 #include <filesystem>
 #include <fmt/format.h>
 

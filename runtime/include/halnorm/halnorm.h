@@ -9,7 +9,8 @@
  * throws, prints (but for one line where HALNORM_VERBOSE is 1 in the environment), or, when it runs
  * serially or on your executor, allocates or takes a lock. Where a check fails, no output has been
  * touched. All functions may be called from many threads at once as long as they do not write the
- * same memory.
+ * same memory; where there is no operating system, whose threads have memory of their own, one task
+ * at a time.
  */
 #ifndef HALNORM_HALNORM_H_
 #define HALNORM_HALNORM_H_
@@ -66,7 +67,7 @@ const char *halnorm_status_name(halnorm_status status);
 
 /* What the calling thread's last failed call complained of: the argument, what it was, what it
  * should have been. Valid until the thread's next failed call; "" before the first. A program that
- * does not call it does not contain the messages, 6 KB. */
+ * does not call it does not contain the messages, 6 KB; the layer in C++ calls it. */
 const char *halnorm_last_error(void);
 
 /* ---- Tensors ---- */
@@ -93,8 +94,8 @@ typedef enum halnorm_device HALNORM_ENUM_OF_INT {
 
 /* A view of memory that the caller owns. Extents may be 0. Strides count elements and are positive;
  * they may leave gaps (padding, a slice of channels) as long as the axes fold to three dimensions:
- * the axes before and after the channel axis must each step through memory like one axis, and one
- * of spatial or channel axis be dense or of extent 1. */
+ * the axes other than the channel's must step through memory like one axis or two, and the inner of
+ * these or the channel axis be dense or of extent 1. */
 typedef struct halnorm_tensor {
     void *data;
     halnorm_dtype dtype;
@@ -105,7 +106,7 @@ typedef struct halnorm_tensor {
 } halnorm_tensor;
 
 /* A dense row-major tensor on the CPU: strides are computed from shape[0..rank). A rank outside 2
- * to 5 is kept and refused by the call that receives the tensor. */
+ * to 5 is kept and refused by the call that receives the tensor; shape is not to be NULL. */
 halnorm_tensor halnorm_dense_tensor(void *data, halnorm_dtype dtype, int32_t rank,
                                     const int64_t *shape);
 
@@ -168,7 +169,8 @@ typedef enum halnorm_stores HALNORM_ENUM_OF_INT {
 } halnorm_stores;
 
 /* Your threads. parallel_for calls task(argument, i) once for each i in [0, tasks), in any order,
- * on any threads, and returns when all of them have returned. It must not throw. */
+ * on any threads, and returns when all of them have returned. It must not throw. Calls on less than
+ * 64 K elements are serial. */
 typedef struct halnorm_executor {
     void (*parallel_for)(void *context, int64_t tasks, void (*task)(void *argument, int64_t index),
                          void *argument);
@@ -185,9 +187,11 @@ typedef struct halnorm_config {
     halnorm_variance_estimator moving_variance_estimator; /* default population */
     const char
         *variant;    /* NULL: HALNORM_VARIANT of the environment, else the best for this machine */
-    int32_t threads; /* 0: all cores, 1: serial; the result is the same bits for any number. The
-                        pool's threads, made when first needed, end with the process: see
-                        docs/embedding.md before you unload a library that holds halnorm */
+    int32_t threads; /* 0: all cores, 1: serial, 256 at most; the result is the same bits for any
+                        number. The pool works for one call at a time, and others that come
+                        meanwhile are serial. Its threads, made when first needed, end with the
+                        process: see docs/embedding.md before you unload a library that holds
+                        halnorm */
     const halnorm_executor *executor; /* NULL: the built-in pool; otherwise `threads` is not used */
     halnorm_stores stores;            /* default HALNORM_STORES_AUTOMATIC */
     /* CUstream for tensors on HALNORM_CUDA; NULL: the default stream. Such a call returns when its
@@ -205,8 +209,9 @@ halnorm_config halnorm_default_config(int64_t num_channels);
  * x, y:  same dtype, shape, device and order of axes in memory (padding may differ). y may be x
  * itself (same data and strides): in place. Any other overlap of an output with another argument is
  * an error. A tensor counts as all of the memory from its first to its last element, its gaps
- * included. gamma, beta, moving_mean, moving_variance: num_channels values of x's dtype, on x's
- * device. gamma NULL acts as 1, beta NULL as 0. workspace: at least as many bytes as the pipeline's
+ * included. gamma, beta, moving_mean, moving_variance: num_channels values of x's dtype. gamma NULL
+ * acts as 1, beta NULL as 0. All arrays of a call lie on x's device, those of doubles too.
+ * workspace: at least as many bytes as the pipeline's
  * ..._workspace function says for the same config and x, aligned to HALNORM_WORKSPACE_ALIGNMENT, on
  * x's device, not shared with a concurrent call. May be NULL where that is 0.
  */
@@ -230,7 +235,8 @@ halnorm_status halnorm_forward_inference(const halnorm_config *config, const hal
 /* Inference by weights and statistics that stay as they are, as in an app that does not train: all
  * that halnorm_forward_inference does before it looks at elements (checks, choice of kernels,
  * coefficients of channels) is done once, and halnorm_run_prepared is left with the elements. The
- * results are the same bits. For tensors on the CPU (HALNORM_ERROR_UNSUPPORTED for others).
+ * results are the same bits. For the CPU: HALNORM_ERROR_UNSUPPORTED for tensors elsewhere, and
+ * where a variant for GPUs is asked for.
  *
  * memory: at least as many bytes as ..._memory says for the same config and x, aligned to
  * HALNORM_WORKSPACE_ALIGNMENT, shared with no other argument. *prepared points into it, and is good
@@ -254,7 +260,8 @@ halnorm_status halnorm_prepare_inference_add(const halnorm_config *config, const
                                              const halnorm_prepared **prepared);
 /* y from x, and z where that was prepared, else NULL: the elements of tensors like those that were
  * prepared for, with their strides. y may be x or z itself where their strides are the same. Any
- * number of threads may run one `prepared` at once, for y of their own. Needs no workspace. */
+ * number of threads may run one `prepared` at once, for y of their own. Needs no workspace. Checks
+ * pointers alone: NULL, alignment, overlap, a z that was not prepared for (PARAMETER). */
 halnorm_status halnorm_run_prepared(const halnorm_prepared *prepared, const void *x, const void *z,
                                     void *y);
 
@@ -297,8 +304,9 @@ halnorm_status halnorm_statistics(const halnorm_config *config, const halnorm_te
                                   size_t workspace_bytes);
 
 /* Merges statistics of another part of the batch into (count, mean, m2) by Chan's formula: a sum
- * over machines or over pieces of a batch. All arrays hold num_channels doubles, none shares
- * memory with another. */
+ * over machines or over pieces of a batch. All arrays hold num_channels doubles in the host's
+ * memory, none shares memory with another. HALNORM_ERROR_PARAMETER for a negative count,
+ * HALNORM_ERROR_TOO_LARGE for a sum of counts beyond 64 bits. */
 halnorm_status halnorm_statistics_merge(int64_t num_channels, int64_t *count, double *mean,
                                         double *m2, int64_t other_count, const double *other_mean,
                                         const double *other_m2);
@@ -388,10 +396,13 @@ typedef struct halnorm_variant_info {
         *reason; /* why it is or is not supported or chosen, one phrase; points to static memory */
 } halnorm_variant_info;
 
-/* Variants in this build, in order of preference; at least one ("generic"). */
+/* Variants in this build, in order of preference; the last is one that every machine of the
+ * platform runs. */
 int32_t halnorm_variant_count(void);
 
-/* index in [0, halnorm_variant_count()). */
+/* index in [0, halnorm_variant_count()), else HALNORM_ERROR_PARAMETER. Where HALNORM_VARIANT of the
+ * environment names none that this machine runs, which no call without config.variant survives,
+ * HALNORM_ERROR_VARIANT_UNKNOWN or _UNSUPPORTED for any index. */
 halnorm_status halnorm_variant_get(int32_t index, halnorm_variant_info *info);
 
 /* Makes the variants for GPUs (cuda, opencl) available. They are large (about 1 MB), and a program

@@ -46,7 +46,8 @@ public:
     // y = the layer of x, by the statistics of the batch or by the moving ones (docs/semantics.md,
     // "Which statistics"). Batch statistics also update the moving ones and the saved ones. x and y
     // have the layer's dtype, the same shape, and num_channels on the channel axis; y may be x
-    // itself only with options.in_place.
+    // itself only with options.in_place. Errors: those of halnorm_forward_training and
+    // halnorm_forward_inference, HALNORM_ERROR_OVERLAP in place without that option.
     Status forward(const InputTensor &x, const halnorm_tensor &y) {
         return with_workspace([&](Workspace &workspace) {
             const Status status = uses_batch_statistics() ? normalize_batch(x.view, y, workspace) :
@@ -56,7 +57,7 @@ public:
             return status;
         });
     }
-    // In place: x becomes y. HALNORM_ERROR_OVERLAP without options.in_place.
+    // In place: x becomes y.
     Status forward(const halnorm_tensor &x) { return forward(x, x); }
 
     // With a second addend, for residual networks: y = act(the layer of x without its activation +
@@ -100,7 +101,8 @@ public:
     // infer() in two steps, for a program that infers again and again by a layer that stays as it
     // is: the first does all that needs no elements, so that PreparedInference::run() is left with
     // them. x and y: tensors as they will come; their data is not used and may be nullptr. Errors:
-    // those of infer(); *prepared is then as it was.
+    // those of infer(), and HALNORM_ERROR_UNSUPPORTED for a GPU's tensors or variant; *prepared is
+    // then as it was.
     Status prepare(const InputTensor &x, const halnorm_tensor &y,
                    PreparedInference *prepared) const;
     // With a second addend.

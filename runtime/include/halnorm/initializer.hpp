@@ -19,8 +19,9 @@ namespace halnorm {
 inline namespace v0 {
 
 // How a vector of C = num_channels elements starts. Made by the functions below, for
-// options.param_attr and options.bias_attr; BatchNorm::create() checks it and refuses, with
-// HALNORM_ERROR_PARAMETER, what is out of range.
+// options.param_attr and options.bias_attr; BatchNorm::create() checks it and refuses what is out
+// of range with HALNORM_ERROR_PARAMETER, and values that are NULL or not C with HALNORM_ERROR_NULL
+// or HALNORM_ERROR_SHAPE.
 //
 // A seed gives the same elements each time, and to every vector that has it; 0 is a seed like any
 // other (Paddle's 0 asks for other numbers in each run).
@@ -44,7 +45,7 @@ struct Initializer {
 
     // All elements are `value`, which is finite in the layer's dtype.
     static Initializer constant(double value) { return make(Kind::constant, value, 0, 0); }
-    // Evenly distributed from low to high; both finite, low <= high.
+    // Evenly distributed from low to high; both finite, as is high - low, low <= high.
     static Initializer uniform(double low, double high, uint64_t seed = 0) {
         return make(Kind::uniform, low, high, seed);
     }

@@ -64,8 +64,9 @@ public:
     Status step();
 
     // Puts the averages into the parameters, and keeps the values aside for restore().
-    // HALNORM_ERROR_PARAMETER where they are applied already, and where a parameter has seen no
-    // step; then nothing is changed. What is still applied when this object goes stays so.
+    // HALNORM_ERROR_PARAMETER where they are applied already, and where there is no parameter or
+    // one that has seen no step; then nothing is changed. What is still applied when this object
+    // goes stays so.
     Status apply();
     // Puts the values back. HALNORM_ERROR_PARAMETER without apply().
     Status restore();
