@@ -1,6 +1,5 @@
 #include "activation.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -56,8 +55,7 @@ halnorm_status activation_scalars(const halnorm_config &config, halnorm_dtype dt
         return fail<Message::activation_number>(static_cast<int>(act), HALNORM_ACT_COUNT - 1);
     if (!ActivationSet(built::activations).has(act))
         return fail<Message::activation_not_built>(act);
-    const double largest = dtype == HALNORM_FLOAT32 ? static_cast<double>(FLT_MAX) : DBL_MAX;
-    if (fabs(config.activation_alpha) > largest)
+    if (fabs(config.activation_alpha) > largest(dtype))
         return fail<Message::activation_alpha>(config.activation_alpha);
     const double alpha =
         isnan(config.activation_alpha) ? default_alpha(act) : config.activation_alpha;
@@ -72,7 +70,7 @@ halnorm_status activation_scalars(const halnorm_config &config, halnorm_dtype dt
         break;
     case HALNORM_ACT_HARDSIGMOID:
         // 0.5 everywhere, of infinite v too, of which a product with 0 would make NaN.
-        if (alpha == 0)
+        if (alpha == 0 || (dtype == HALNORM_FLOAT32 && static_cast<float>(alpha) == 0))
             scalars->lower = scalars->upper = 0.5;
         else
             scalars->prescale = alpha, scalars->preshift = 0.5, scalars->lower = 0,

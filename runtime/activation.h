@@ -1,8 +1,15 @@
 #pragma once
 
+#include <float.h>
+
 #include "plan.h"
 
 namespace halnorm {
+
+// Of the finite numbers.
+inline double largest(halnorm_dtype dtype) {
+    return dtype == HALNORM_FLOAT32 ? static_cast<double>(FLT_MAX) : DBL_MAX;
+}
 
 // The kernel's scalars for config.activation, or why activation or activation_alpha is out of
 // range.

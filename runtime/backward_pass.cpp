@@ -82,13 +82,14 @@ GradientScalars gradient_scalars(const ActivationScalars &a, bool of_y) {
 
 namespace {
 
-halnorm_status check_invertible(const halnorm_config &config, const ActivationScalars &a) {
-    const halnorm_activation act = config.activation;
+halnorm_status check_invertible(const Plan &plan) {
+    const double alpha = plan.activation.alpha;
+    const halnorm_activation act = plan.config->activation;
     const bool bent = act == HALNORM_ACT_LEAKY_RELU || act == HALNORM_ACT_ELU;
     if (act != HALNORM_ACT_NONE && !bent)
         return fail<Message::activation_not_invertible>(act);
-    if (bent && !(a.alpha > 0))
-        return fail<Message::alpha_not_invertible>(a.alpha);
+    if (bent && !(alpha > 0 && 1 / alpha <= largest(plan.dtype)))
+        return fail<Message::alpha_not_invertible>(alpha);
     return HALNORM_OK;
 }
 
@@ -164,7 +165,7 @@ halnorm_status make_pass(const halnorm_config *config, const halnorm_backward_ar
     // Where g is made in dx, that is read again.
     operands.result = pass->makes_g && pass->at_dz < 0 ? -1 : pass->at_dx;
     HALNORM_TRY(make_plan(config, operands, with_data, &pass->plan));
-    return a.x != nullptr ? HALNORM_OK : check_invertible(*config, pass->plan.activation);
+    return a.x != nullptr ? HALNORM_OK : check_invertible(pass->plan);
 }
 
 struct Pieces {
@@ -176,19 +177,19 @@ struct Pieces {
 
 Pieces take_pieces(const Pass &pass, Workspace &workspace) {
     const Plan &plan = pass.plan;
-    const size_t channels = static_cast<size_t>(plan.channels());
+    const int64_t channels = plan.channels();
     Pieces p = {};
     if (pass.reduces)
         p.sums = take_sums(plan, workspace, false);
     for (double **array : {&p.mean, &p.inv_std, &p.factor, &p.rest, &p.sum_g, &p.sum_g_xhat})
-        *array = workspace.take<double>(channels * sizeof(double));
+        *array = workspace.take_doubles(channels);
     p.coefficients = take_coefficients(plan, workspace);
     for (void **array : {&p.a, &p.b, &p.c})
-        *array = workspace.take(static_cast<size_t>(plan.apply.width()) * plan.element());
+        *array = workspace.take(plan.apply.width(), plan.element());
     for (void **array : {&p.gamma, &p.beta, &p.dgamma, &p.dbeta})
-        *array = workspace.take(channels * plan.element());
+        *array = workspace.take(channels, plan.element());
     if (plan.scratch > 0)
-        p.scratch = workspace.take(static_cast<size_t>(plan.elements()) * plan.element());
+        p.scratch = workspace.take(plan.elements(), plan.element());
     return p;
 }
 
@@ -205,8 +206,7 @@ halnorm_status query_backward(const halnorm_config *config, const halnorm_backwa
     HALNORM_TRY(make_pass(config, args, part, false, &pass));
     Workspace workspace(nullptr, 0);
     take_pieces(pass, workspace);
-    *bytes = pass.plan.empty() && !works_without_elements(part) ? 0 : workspace.used();
-    return HALNORM_OK;
+    return workspace.report(!pass.plan.empty() || works_without_elements(part), bytes);
 }
 
 halnorm_status backward_pass(const halnorm_config *config, const halnorm_backward_args *args,
@@ -277,12 +277,16 @@ halnorm_status backward_pass(const halnorm_config *config, const halnorm_backwar
     Pieces p = take_pieces(pass, lent);
     if (!plan.empty() || works_without_elements(part))
         HALNORM_TRY(lent.check());
-    if (a.y != nullptr && x.device == HALNORM_CPU)
+    const bool by_batch = a.saved_mean != nullptr;
+    const int64_t elements = part.part == BackwardPart::apply ? part.count : plan.count();
+    const bool copies_g = by_batch && elements <= 1 && results;
+    const bool inverts = a.y != nullptr && !plan.empty() && !copies_g;
+    if (inverts && x.device == HALNORM_CPU)
         HALNORM_TRY(check_gamma(plan, HALNORM_CPU, a.gamma));
 
     DeviceCall device(plan);
     HALNORM_TRY(device.begin(x.device, ranges, count, at_workspace));
-    if (a.y != nullptr && x.device != HALNORM_CPU)
+    if (inverts && x.device != HALNORM_CPU)
         HALNORM_TRY(check_gamma(plan, x.device, a.gamma));
     const auto at = [&](int i) { return const_cast<void *>(ranges[i].data); };
     const auto doubles_at = [&](int i) { return static_cast<double *>(at(i)); };
@@ -291,8 +295,6 @@ halnorm_status backward_pass(const halnorm_config *config, const halnorm_backwar
         p = take_pieces(pass, copy);
     }
 
-    const bool by_batch = a.saved_mean != nullptr;
-    const int64_t elements = part.part == BackwardPart::apply ? part.count : plan.count();
     const GradientScalars activated = gradient_scalars(plan.activation, a.y != nullptr);
     BackwardCall call{plan,
                       {at(at_x), pass.x},
@@ -341,7 +343,7 @@ halnorm_status backward_pass(const halnorm_config *config, const halnorm_backwar
             fill_doubles(plan, call.sum_g_xhat, 0);
             return device.end(0);
         }
-    } else if (by_batch && elements <= 1) {
+    } else if (copies_g) {
         fill_gradients();
         if (plan.empty())
             return device.end(0);

@@ -69,8 +69,8 @@ struct InferencePieces {
     void *gamma, *beta;  // filled where the caller gives none
 };
 inline InferencePieces take_inference_pieces(const Plan &plan, Workspace &workspace) {
-    const size_t bytes = static_cast<size_t>(plan.channels()) * plan.element();
-    return {take_coefficients(plan, workspace), workspace.take(bytes), workspace.take(bytes)};
+    const auto take = [&] { return workspace.take(plan.channels(), plan.element()); };
+    return {take_coefficients(plan, workspace), take(), take()};
 }
 
 inline int run_inference_coefficients(const Plan &plan, const InferencePieces &pieces,

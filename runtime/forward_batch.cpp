@@ -14,8 +14,8 @@ struct Pieces {
 };
 
 Pieces take_pieces(const Plan &plan, bool given_statistics, Workspace &workspace) {
-    const size_t channels = static_cast<size_t>(plan.channels()), bytes = channels * plan.element();
-    const auto doubles = [&] { return workspace.take<double>(channels * sizeof(double)); };
+    const int64_t channels = plan.channels();
+    const auto doubles = [&] { return workspace.take_doubles(channels); };
     Pieces p = {};
     if (!given_statistics) {
         p.sums = take_sums(plan, workspace);
@@ -26,7 +26,7 @@ Pieces take_pieces(const Plan &plan, bool given_statistics, Workspace &workspace
     p.inv_std = doubles();
     p.coefficients = take_coefficients(plan, workspace);
     for (void **array : {&p.gamma, &p.beta, &p.moving_mean, &p.moving_variance})
-        *array = workspace.take(bytes);
+        *array = workspace.take(channels, plan.element());
     return p;
 }
 
@@ -57,8 +57,7 @@ halnorm_status query_forward_batch(const halnorm_config *config, const halnorm_t
         make_plan(config, of_x_alone(x, given_statistics ? nullptr : cut_reduction), false, &plan));
     Workspace workspace(nullptr, 0);
     take_pieces(plan, given_statistics, workspace);
-    *bytes = plan.empty() && !given_statistics ? 0 : workspace.used();
-    return HALNORM_OK;
+    return workspace.report(!plan.empty() || given_statistics, bytes);
 }
 
 halnorm_status forward_batch(const ForwardArguments &a, Normalize normalize,

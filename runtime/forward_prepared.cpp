@@ -29,7 +29,7 @@ struct Pieces {
 
 Pieces take_pieces(const Plan &plan, Workspace &memory) {
     Pieces p;
-    p.prepared = memory.take<halnorm_prepared>(sizeof(halnorm_prepared));
+    p.prepared = static_cast<halnorm_prepared *>(memory.take(1, sizeof(halnorm_prepared)));
     p.inference = take_inference_pieces(plan, memory);
     return p;
 }
@@ -121,8 +121,7 @@ halnorm_status halnorm_prepare_inference_memory(const halnorm_config *config,
     HALNORM_TRY(plan_on_cpu(config, of_x_alone(x, nullptr), &plan));
     Workspace memory(nullptr, 0);
     take_pieces(plan, memory);
-    *bytes = memory.used();
-    return HALNORM_OK;
+    return memory.report(true, bytes);
 }
 
 halnorm_status halnorm_prepare_inference(const halnorm_config *config, const halnorm_tensor *x,

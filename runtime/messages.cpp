@@ -1,4 +1,5 @@
 // The sentences, and how their gaps are filled. Linked by halnorm_last_error alone.
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -77,6 +78,9 @@ void Line::append_rounded(double number) {
     if (magnitude == 0)
         return append("0");
     int exponent = 0;
+    // A subnormal, which a product does not leave where results are flushed to 0.
+    if (magnitude < DBL_MIN * 10)
+        magnitude *= 1e300, exponent -= 300;
     while (magnitude >= 10)
         magnitude /= 10, exponent++;
     while (magnitude < 1)

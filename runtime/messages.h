@@ -45,6 +45,8 @@ struct CallersText {
     M(config_null, HALNORM_ERROR_NULL, "config: was NULL, should point to a halnorm_config")       \
     M(config_num_channels, HALNORM_ERROR_PARAMETER,                                                \
       "config.num_channels: was %d, should be 1 or more")                                          \
+    M(config_many_channels, HALNORM_ERROR_TOO_LARGE,                                               \
+      "config.num_channels: was %d, should be less than 2^31")                                     \
     M(config_layout, HALNORM_ERROR_PARAMETER,                                                      \
       "config.layout: was %d, should be HALNORM_NCHW (0) or HALNORM_NHWC (1)")                     \
     M(config_momentum, HALNORM_ERROR_PARAMETER, "config.momentum: was %g, should be finite")       \
@@ -61,8 +63,8 @@ struct CallersText {
     M(config_executor, HALNORM_ERROR_NULL,                                                         \
       "config.executor->parallel_for: was NULL, should be a function")                             \
     M(config_gpu_variant, HALNORM_ERROR_UNSUPPORTED,                                               \
-      "config.variant: was %v, which a GPU runs, should be a processor's, as should the tensors "  \
-      "be on the CPU: inference is prepared for that alone")                                       \
+      "variant %v: is for a GPU, should be a processor's, as should the tensors be on the CPU: "   \
+      "inference is prepared for that alone")                                                      \
                                                                                                    \
     M(activation_number, HALNORM_ERROR_PARAMETER, "config.activation: was %d, should be 0 to %d")  \
     M(activation_not_built, HALNORM_ERROR_UNSUPPORTED,                                             \
@@ -78,7 +80,8 @@ struct CallersText {
       "config.activation: was %a, should be none, leaky_relu or elu where args.y stands for "      \
       "args.x")                                                                                    \
     M(alpha_not_invertible, HALNORM_ERROR_UNSUPPORTED,                                             \
-      "config.activation_alpha: was %g, should be more than 0 where args.y stands for args.x")     \
+      "config.activation_alpha: was %g, should be more than 0, and its inverse finite in x's "     \
+      "dtype, where args.y stands for args.x")                                                     \
                                                                                                    \
     M(tensor_null, HALNORM_ERROR_NULL, "%n: was NULL, should point to a halnorm_tensor")           \
     M(tensor_data_null, HALNORM_ERROR_NULL, "%n.data: was NULL, should point to the elements")     \
@@ -123,6 +126,8 @@ struct CallersText {
     M(workspace_misaligned, HALNORM_ERROR_WORKSPACE, "%n: was not a multiple of %d bytes")         \
     M(workspace_too_small, HALNORM_ERROR_WORKSPACE, "%n_bytes: was %d, should be %d or more")      \
                                                                                                    \
+    M(workspace_too_large, HALNORM_ERROR_TOO_LARGE,                                                \
+      "x: would need %d bytes of workspace, more than addresses reach")                            \
     M(bytes_null, HALNORM_ERROR_NULL, "bytes: was NULL, should point to a size_t")                 \
     M(elements_null, HALNORM_ERROR_NULL, "%n: was NULL, should point to the elements")             \
     M(values_null, HALNORM_ERROR_NULL, "%n: was NULL, should point to num_channels values")        \

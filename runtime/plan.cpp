@@ -183,6 +183,8 @@ halnorm_status check_config(const halnorm_config *config) {
     const halnorm_config &c = *config;
     if (c.num_channels < 1)
         return fail<Message::config_num_channels>(c.num_channels);
+    if (c.num_channels > INT32_MAX)
+        return fail<Message::config_many_channels>(c.num_channels);
     if (c.layout != HALNORM_NCHW && c.layout != HALNORM_NHWC)
         return fail<Message::config_layout>(c.layout);
     if (!(c.momentum - c.momentum == 0))
@@ -274,6 +276,14 @@ halnorm_status Workspace::check(Argument name) const {
         return fail<Message::workspace_misaligned>(name, HALNORM_WORKSPACE_ALIGNMENT);
     if (bytes_ < used_)
         return fail<Message::workspace_too_small>(name, bytes_, used_);
+    return HALNORM_OK;
+}
+
+halnorm_status Workspace::report(bool needed, size_t *bytes) const {
+    const uint64_t all = needed ? used_ : 0;
+    if (static_cast<size_t>(all) != all)
+        return fail<Message::workspace_too_large>(all);
+    *bytes = static_cast<size_t>(all);
     return HALNORM_OK;
 }
 

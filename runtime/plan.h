@@ -153,20 +153,26 @@ class Workspace {
 public:
     Workspace(void *memory, size_t bytes) : memory_(static_cast<char *>(memory)), bytes_(bytes) {}
 
-    template<typename T = void>
-    T *take(size_t bytes) {
-        char *piece = memory_ != nullptr && used_ + bytes <= bytes_ ? memory_ + used_ : nullptr;
-        used_ += (bytes + HALNORM_WORKSPACE_ALIGNMENT - 1) / HALNORM_WORKSPACE_ALIGNMENT *
-                 HALNORM_WORKSPACE_ALIGNMENT;
-        return static_cast<T *>(static_cast<void *>(piece));
+    // `count` elements of so many bytes. In 64 bits: addresses of 32 do not hold what some tensors
+    // would need.
+    void *take(int64_t count, size_t element) {
+        const uint64_t begin = used_, end = begin + static_cast<uint64_t>(count) * element;
+        used_ = (end + HALNORM_WORKSPACE_ALIGNMENT - 1) / HALNORM_WORKSPACE_ALIGNMENT *
+                HALNORM_WORKSPACE_ALIGNMENT;
+        return memory_ != nullptr && end <= bytes_ ? memory_ + begin : nullptr;
     }
-    size_t used() const { return used_; }
+    double *take_doubles(int64_t count) {
+        return static_cast<double *>(take(count, sizeof(double)));
+    }
     // After all pieces have been taken: was there enough, and aligned? `name`: of the argument.
     halnorm_status check(Argument name = Argument::workspace) const;
+    // The answer of a size query, where anything is `needed`.
+    halnorm_status report(bool needed, size_t *bytes) const;
 
 private:
     char *memory_;
-    size_t bytes_, used_ = 0;
+    size_t bytes_;
+    uint64_t used_ = 0;
 };
 
 // Where a size query is to write its answer.
@@ -186,8 +192,7 @@ halnorm_status query_workspace(const halnorm_config *config, const halnorm_tenso
     HALNORM_TRY(make_plan(config, of_x_alone(x, cut), false, &plan));
     Workspace workspace(nullptr, 0);
     take_pieces(plan, workspace);
-    *bytes = plan.empty() ? 0 : workspace.used();
-    return HALNORM_OK;
+    return workspace.report(!plan.empty(), bytes);
 }
 
 }  // namespace halnorm

@@ -26,11 +26,11 @@ void fill(const Plan &plan, halnorm_dtype dtype, void *values, int64_t count, do
 }
 
 SumsArrays take_sums(const Plan &plan, Workspace &workspace, bool with_shift) {
-    const size_t count = static_cast<size_t>(plan.reduce.width() * plan.blocks);
+    const int64_t count = plan.reduce.width() * plan.blocks;
     SumsArrays sums;
-    sums.shift = with_shift ? workspace.take(count * plan.element()) : nullptr;
-    sums.sum1 = workspace.take<double>(count * sizeof(double));
-    sums.sum2 = workspace.take<double>(count * sizeof(double));
+    sums.shift = with_shift ? workspace.take(count, plan.element()) : nullptr;
+    sums.sum1 = workspace.take_doubles(count);
+    sums.sum2 = workspace.take_doubles(count);
     return sums;
 }
 

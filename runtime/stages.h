@@ -58,8 +58,8 @@ struct BatchArrays {
 
 SumsArrays take_sums(const Plan &plan, Workspace &workspace, bool with_shift = true);
 inline Coefficients take_coefficients(const Plan &plan, Workspace &workspace) {
-    const size_t bytes = static_cast<size_t>(plan.apply.width()) * plan.element();
-    return {workspace.take(bytes), workspace.take(bytes), workspace.take(bytes)};
+    const auto take = [&] { return workspace.take(plan.apply.width(), plan.element()); };
+    return {take(), take(), take()};
 }
 
 // mean and m2 of a slice that holds all rows of its channels (where plan.by_channel), or of the

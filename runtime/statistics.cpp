@@ -13,7 +13,7 @@ struct Pieces {
 Pieces take_pieces(const Plan &plan, Workspace &workspace) {
     Pieces p;
     p.sums = take_sums(plan, workspace);
-    p.excess = workspace.take<double>(static_cast<size_t>(plan.channels()) * sizeof(double));
+    p.excess = workspace.take_doubles(plan.channels());
     return p;
 }
 

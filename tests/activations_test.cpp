@@ -168,6 +168,17 @@ TEST_P(Activations, with_other_alphas) {
     });
 }
 
+// An alpha counts as what it is in x's dtype, and a product with infinity is none of 0's.
+TEST_P(Activations, hardsigmoid_of_an_alpha_that_rounds_to_zero) {
+    for_each_setting([](Case s) {
+        if (s.activation != HALNORM_ACT_HARDSIGMOID || s.dtype != HALNORM_FLOAT32)
+            return;
+        const std::vector<double> values = {INFINITY, -INFINITY, 1, 0, -3e38};
+        s.alpha = 1e-46;
+        EXPECT_EQ(apply(s, values), std::vector<double>(values.size(), 0.5)) << s.describe();
+    });
+}
+
 // The alpha of an activation that has none is not used, whatever it is.
 TEST_P(Activations, ignore_an_alpha_that_they_do_not_have) {
     for_each_setting([](Case s) {

@@ -146,6 +146,8 @@ const BadInput bad_inputs[] = {
     {"leaky_relu of alpha 0 from y", "wra", true, HALNORM_ERROR_UNSUPPORTED, "alpha", [](Arguments &a) { a.take_y(HALNORM_ACT_LEAKY_RELU); a.config_value.activation_alpha = 0; }},
     {"leaky_relu of alpha -1 from y", "wra", true, HALNORM_ERROR_UNSUPPORTED, "alpha", [](Arguments &a) { a.take_y(HALNORM_ACT_LEAKY_RELU); a.config_value.activation_alpha = -1; }},
     {"elu of alpha 0 from y", "wra", true, HALNORM_ERROR_UNSUPPORTED, "alpha", [](Arguments &a) { a.take_y(HALNORM_ACT_ELU); a.config_value.activation_alpha = 0; }},
+    {"leaky_relu of an alpha with an infinite inverse from y", "wra", true, HALNORM_ERROR_UNSUPPORTED, "alpha", [](Arguments &a) { a.take_y(HALNORM_ACT_LEAKY_RELU); a.config_value.activation_alpha = 1e-39; }},
+    {"elu of an alpha that is 0 in float32 from y", "wra", true, HALNORM_ERROR_UNSUPPORTED, "alpha", [](Arguments &a) { a.take_y(HALNORM_ACT_ELU); a.config_value.activation_alpha = 1e-46; }},
     {"gamma 0 in y", "wra", false, HALNORM_ERROR_PARAMETER, "gamma[4]", [](Arguments &a) { a.take_y(HALNORM_ACT_NONE); a.args.gamma = a.gamma_with_zero(4, 0.0f); }},
     {"gamma -0 in y", "wra", false, HALNORM_ERROR_PARAMETER, "gamma[5]", [](Arguments &a) { a.take_y(HALNORM_ACT_NONE); a.args.gamma = a.gamma_with_zero(5, -0.0f); }},
 

@@ -262,6 +262,26 @@ TEST_P(EdgesBackward, small_and_large_gamma_from_y) {
 
 // In batch mode a NaN or an infinity in dy reaches all dx of its channel and its sums; one in x
 // (whose statistics then are NaN) likewise. With moving statistics dx is touched where it is.
+// Where x need not be recovered from y: dx is g, or there is nothing.
+TEST_P(EdgesBackward, zero_gamma_from_y_where_it_does_not_matter) {
+    for_each_setting([](BackwardCase k) {
+        k.rank = 2, k.n = k.s = 1, k.c = 7;
+        k.activation = HALNORM_ACT_NONE;
+        k.from_y = k.batch = k.gamma = true;
+        BackwardCall call(k);
+        call.gamma.set(std::vector<double>(7, 0));
+        EXPECT_EQ(call.run(), HALNORM_OK) << halnorm_last_error();
+        EXPECT_EQ(call.dx().values(), call.dy.values());
+        halnorm_backward_args a = call.args();
+        halnorm_tensor y = *a.y, dy = *a.dy, dx = *a.dx;
+        y.shape[0] = dy.shape[0] = dx.shape[0] = 0;
+        a.y = &y, a.dy = &dy, a.dx = &dx;
+        const halnorm_config config = call.config();
+        EXPECT_EQ(halnorm_backward(&config, &a, nullptr, 0), HALNORM_OK) << halnorm_last_error();
+        EXPECT_EQ(call.dgamma.values(), std::vector<double>(7, 0));
+    });
+}
+
 TEST_P(EdgesBackward, special_values_in_dy_stay_in_their_channel) {
     for_each_shape([](BackwardCase k) {
         for (bool batch : {true, false}) {

@@ -124,6 +124,7 @@ const BadInput bad_inputs[] = {
     {"y extent negative", "it", false, HALNORM_ERROR_SHAPE, "y.shape[0]", [](Arguments &a) { a.y_value.shape[0] = -1; }},
     {"y of another shape", "it", false, HALNORM_ERROR_SHAPE, "y.shape[3]", [](Arguments &a) { a.y_value.shape[3] -= 1; }},
     {"y empty, x not", "it", false, HALNORM_ERROR_SHAPE, "y.shape[0]", [](Arguments &a) { a.y_value.shape[0] = 0; }},
+    {"channels beyond 32 bits", "its", true, HALNORM_ERROR_TOO_LARGE, "config.num_channels", [](Arguments &a) { a.config_value.num_channels = int64_t{1} << 31; }},
     {"channels do not match", "its", true, HALNORM_ERROR_SHAPE, "num_channels", [](Arguments &a) { a.config_value.num_channels = 5; }},
     {"channels on the other axis", "its", true, HALNORM_ERROR_SHAPE, "num_channels", [](Arguments &a) { a.config_value.layout = HALNORM_NHWC; }},
 

@@ -1,9 +1,11 @@
 // What statuses and messages say. The inputs that lead to them are in bad_inputs_test.cpp.
 #include <gtest/gtest.h>
-#include <type_traits>
+#include <iterator>
 #include <thread>
+#include <type_traits>
 
 #include "call.h"
+#include "control_word.h"
 #include "variants.h"
 
 namespace {
@@ -69,6 +71,53 @@ TEST(Errors, keep_what_the_caller_called_a_variant) {
     EXPECT_NE(message.find("\"a" + std::string(62, 'b') + "\""), std::string::npos) << message;
     EXPECT_NE(message.find(" generic"), std::string::npos) << message;
     EXPECT_EQ(halnorm_last_error(), message) << "asked for again";
+}
+
+// Under a control word that flushes results which are subnormal, and not what is read.
+TEST(Errors, say_subnormal_numbers) {
+    halnorm_config config = halnorm_default_config(1);
+    config.epsilon = -5e-324;
+    size_t bytes = 0;
+    const int64_t shape[] = {1, 1};
+    const halnorm_tensor x = halnorm_dense_tensor(nullptr, HALNORM_FLOAT32, 2, shape);
+    EXPECT_EQ(halnorm_forward_inference_workspace(&config, &x, &bytes), HALNORM_ERROR_PARAMETER);
+    const halnorm::ControlWord before = halnorm::control_word();
+#if defined(__x86_64__)
+    halnorm::set_control_word(before | 0x8000);
+#endif
+    const std::string message = halnorm_last_error();
+    halnorm::set_control_word(before);
+    EXPECT_NE(message.find("epsilon: was -4.94066e-324, "), std::string::npos) << message;
+}
+
+// What addresses of 32 bits do not reach is refused, not cut.
+TEST(Errors, size_queries_do_not_wrap_around) {
+    constexpr int64_t channels = int64_t{1} << 29;
+    const halnorm_config config = halnorm_default_config(channels);
+    const int64_t shape[] = {1, channels};
+    const halnorm_tensor x = halnorm_dense_tensor(nullptr, HALNORM_FLOAT32, 2, shape);
+    halnorm_backward_args args = {};
+    double saved[1] = {};
+    args.x = args.dy = args.dx = &x;
+    args.saved_mean = args.saved_inv_std = saved;
+    size_t bytes[6] = {};
+    const halnorm_status statuses[] = {
+        halnorm_forward_inference_workspace(&config, &x, &bytes[0]),
+        halnorm_prepare_inference_memory(&config, &x, &bytes[1]),
+        halnorm_forward_training_workspace(&config, &x, &bytes[2]),
+        halnorm_statistics_workspace(&config, &x, &bytes[3]),
+        halnorm_forward_apply_workspace(&config, &x, &bytes[4]),
+        halnorm_backward_workspace(&config, &args, &bytes[5]),
+    };
+    for (size_t i = 0; i < std::size(bytes); i++) {
+        if (sizeof(size_t) == 4) {
+            EXPECT_EQ(statuses[i], HALNORM_ERROR_TOO_LARGE) << i;
+            EXPECT_EQ(bytes[i], 0u) << i;
+        } else {
+            EXPECT_EQ(statuses[i], HALNORM_OK) << i << ": " << halnorm_last_error();
+            EXPECT_GE(bytes[i] / 8, static_cast<size_t>(channels)) << i;
+        }
+    }
 }
 
 // So that a number which a caller in C made up can be looked at, and refused.

@@ -151,7 +151,7 @@ TEST(LayerOptions, BadOnesAreRefused) {
         {"dtype: was 7", HALNORM_ERROR_DTYPE,
          [](auto &o) { o.dtype = static_cast<halnorm_dtype>(7); }},
         {"alpha", HALNORM_ERROR_PARAMETER, [](auto &o) { o.act_alpha = 1e39; }},
-        {"shape[1]", HALNORM_ERROR_TOO_LARGE, [](auto &o) { o.num_channels = INT64_MAX; }},
+        {"num_channels", HALNORM_ERROR_TOO_LARGE, [](auto &o) { o.num_channels = INT64_MAX; }},
         {"momentum", HALNORM_ERROR_PARAMETER,
          [](auto &o) { o.momentum = static_cast<double>(NAN); }},
         {"epsilon", HALNORM_ERROR_PARAMETER, [](auto &o) { o.epsilon = -1e-9; }},

@@ -178,7 +178,7 @@ typedef struct halnorm_executor {
 } halnorm_executor;
 
 typedef struct halnorm_config {
-    int64_t num_channels;          /* >= 1; x's channel axis must have this extent */
+    int64_t num_channels;          /* >= 1, < 2^31; x's channel axis must have this extent */
     halnorm_layout layout;         /* default HALNORM_NCHW */
     halnorm_activation activation; /* default HALNORM_ACT_NONE */
     double activation_alpha; /* finite in x's dtype; NaN (the default): the activation's own */
@@ -331,9 +331,10 @@ halnorm_status halnorm_forward_apply(const halnorm_config *config, const halnorm
  * per-channel values are as in the forward pass. */
 typedef struct halnorm_backward_args {
     /* What the forward pass normalized. Or, where x is gone because that ran in place, y instead
-     * and x NULL: for the activations none, leaky_relu and elu with an alpha > 0, without z, and
-     * where no gamma is 0, since x is recovered as act^-1(y). An elu that has rounded to -alpha
-     * counts as that of log(u), u = 2^-24 (float64: 2^-53). */
+     * and x NULL: for the activations none, leaky_relu and elu with an alpha > 0 of which 1 / alpha
+     * is finite in x's dtype, without z, and where no gamma is 0, since x is recovered as
+     * act^-1(y). An elu that has rounded to -alpha counts as that of log(u), u = 2^-24 (float64:
+     * 2^-53). */
     const halnorm_tensor *x, *y;
     const halnorm_tensor *z; /* the second addend of the forward pass; NULL: there was none */
     const halnorm_tensor *dy;
