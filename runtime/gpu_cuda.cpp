@@ -1,7 +1,6 @@
 // CUDA through the driver's own library, opened when it is first asked for. The few declarations
 // that are needed are here, so nothing of a CUDA toolkit is wanted at build time or link time.
 #include <HalideRuntime.h>
-#include <atomic>
 #include <dlfcn.h>
 
 #include "gpu_driver.h"
@@ -55,15 +54,7 @@ struct Api {
 
 Api api;
 Device device;
-const char *why_not_text;
-std::atomic<bool> probed{false};
-std::atomic_flag probing = ATOMIC_FLAG_INIT;
-
-template<typename F>
-bool find(void *library, const char *name, F **function) {
-    *function = reinterpret_cast<F *>(dlsym(library, name));
-    return *function != nullptr;
-}
+Probed probed = {};
 
 // The versions of the entry points are those that cuda.h maps the plain names to.
 bool find_all(void *library) {
@@ -123,14 +114,7 @@ const char *probe() {
 }
 
 const char *why_not() {
-    if (probed.load(std::memory_order_acquire))
-        return why_not_text;
-    const Lock lock(&probing);
-    if (!probed.load(std::memory_order_relaxed)) {
-        why_not_text = probe();
-        probed.store(true, std::memory_order_release);
-    }
-    return why_not_text;
+    return probed.why_not(probe);
 }
 
 // What this thread's call works with, from enter() to leave().

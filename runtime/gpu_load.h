@@ -1,7 +1,8 @@
-// Kernels of a GPU in the driver's memory, for gpu_cuda.cpp and gpu_opencl.cpp.
+// A driver's library and kernels in its memory, for gpu_cuda.cpp and gpu_opencl.cpp.
 #pragma once
 
 #include <atomic>
+#include <dlfcn.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,22 @@ public:
 
 private:
     std::atomic_flag *flag_;
+};
+
+template<typename F>
+bool find(void *library, const char *name, F **function) {
+    *function = reinterpret_cast<F *>(dlsym(library, name));
+    return *function != nullptr;
+}
+
+// Whether there is a device, found out once.
+struct Probed {
+    // nullptr, or why there is none, as `probe` said at the first call.
+    const char *why_not(const char *(*probe)());
+
+    const char *text;
+    std::atomic<bool> done;
+    std::atomic_flag probing;
 };
 
 // Kernels are loaded at their first use and stay for the life of the process, one copy per context

@@ -2,7 +2,6 @@
 // memory. Device memory is shared virtual memory, so that addresses of parts of an array are plain
 // pointers, as on CUDA.
 #include <HalideRuntime.h>
-#include <atomic>
 #include <dlfcn.h>
 
 #include "gpu_driver.h"
@@ -18,15 +17,7 @@ Api api;
 Device device;
 Context context;
 Queue queue;
-const char *why_not_text;
-std::atomic<bool> probed{false};
-std::atomic_flag probing = ATOMIC_FLAG_INIT;
-
-template<typename F>
-bool find(void *library, const char *name, F **function) {
-    *function = reinterpret_cast<F *>(dlsym(library, name));
-    return *function != nullptr;
-}
+Probed probed = {};
 
 #define HALNORM_FIND(name) find(library, #name, &api.name)
 bool find_all(void *library) {
@@ -95,14 +86,7 @@ const char *probe() {
 }
 
 const char *why_not() {
-    if (probed.load(std::memory_order_acquire))
-        return why_not_text;
-    const Lock lock(&probing);
-    if (!probed.load(std::memory_order_relaxed)) {
-        why_not_text = probe();
-        probed.store(true, std::memory_order_release);
-    }
-    return why_not_text;
+    return probed.why_not(probe);
 }
 
 // The codes that the calls below can be expected to give; others are told by number alone.

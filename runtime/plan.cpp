@@ -1,5 +1,6 @@
 #include "plan.h"
 
+#include "../generators/agreed.h"
 #include "activation.h"
 #include "status.h"
 #include "streaming.h"

@@ -3,7 +3,6 @@
 // through all stages at once, for the same bits.
 #pragma once
 
-#include "../generators/agreed.h"
 #include "built.h"
 #include "dispatch.h"
 #include "status.h"

@@ -1,6 +1,7 @@
 // The cut of a reduction: blocks, chunks and groups of channels.
 #include "plan.h"
 
+#include "../generators/agreed.h"
 #include "cpu_features.h"
 #include "parallel.h"
 

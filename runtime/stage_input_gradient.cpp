@@ -1,4 +1,5 @@
 #include "backward.h"
+#include "buffers.h"
 #include "streaming.h"
 
 namespace halnorm {

@@ -17,8 +17,9 @@
 // AVX-512, relu, float32, 2026-11-28).
 #pragma once
 
-#include "buffers.h"
+#include "../generators/agreed.h"
 #include "cpu_features.h"
+#include "plan.h"
 
 namespace halnorm {
 

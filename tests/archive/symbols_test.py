@@ -12,8 +12,8 @@ STATE = {
     "dispatch.cpp.o": {"state", "shared"},                    # what the environment said at first use
     # The drivers that the program asked for; what a driver's library has, found at first use; what was loaded there; the call that is under way (thread_local).
     "gpu.cpp.o": {"enabled", "first_failure"},
-    "gpu_cuda.cpp.o": {"api", "device", "why_not_text", "probed", "probing", "modules", "current"},
-    "gpu_opencl.cpp.o": {"api", "device", "context", "queue", "why_not_text", "probed", "probing", "programs", "program"},
+    "gpu_cuda.cpp.o": {"api", "device", "probed", "modules", "current"},
+    "gpu_opencl.cpp.o": {"api", "device", "context", "queue", "probed", "programs", "program"},
     "messages.cpp.o": {"line"},                               # thread_local
     "status.cpp.o": {"failure", "last_variant"},              # thread_local
     "cpu_features.cpp.o": {"known_last_level", "known_second_level"},  # sizes of caches
