@@ -147,7 +147,7 @@ halnorm_status make_pass(const halnorm_config *config, const halnorm_backward_ar
         (part.part == BackwardPart::whole &&
          (a.dgamma != nullptr || a.dbeta != nullptr || (pass->dx != nullptr && by_batch)));
 
-    Operands operands = {};
+    Operands operands;
     operands.scratch = pass->makes_g && pass->dx == nullptr && pass->dz == nullptr;
     const auto add = [&](Argument name, const halnorm_tensor *tensor) {
         if (tensor == nullptr)

@@ -23,7 +23,10 @@ struct ForwardArguments {
 
     // `cut` as in Operands, of a reduction of x.
     Operands operands(CutReduction cut) const {
-        Operands o = {{{Argument::x, x}, {Argument::y, y}}, 2, 1, cut};
+        Operands o;
+        o.cut = cut;
+        o.add(Argument::x, x);
+        o.add(Argument::y, y);
         if (add)
             o.add(Argument::z, z);
         o.result = 1;

@@ -164,10 +164,10 @@ struct Planned {
         y.data = memory[1];
     }
     halnorm::Plan plan(bool reduces = true) const {
-        halnorm::Operands operands = {{{halnorm::Argument::x, &x}, {halnorm::Argument::y, &y}},
-                                      2,
-                                      1,
-                                      reduces ? halnorm::cut_reduction : nullptr};
+        halnorm::Operands operands;
+        operands.add(halnorm::Argument::x, &x);
+        operands.add(halnorm::Argument::y, &y);
+        operands.cut = reduces ? halnorm::cut_reduction : nullptr;
         operands.result = 1;
         halnorm::Plan plan;
         EXPECT_EQ(make_plan(&config, operands, true, &plan), HALNORM_OK) << halnorm_last_error();
