@@ -39,7 +39,7 @@ halnorm_status plan_on_cpu(const halnorm_config *config, Operands operands, Plan
     HALNORM_TRY(make_plan(config, operands, false, plan));
     if (plan->on_cpu())
         return HALNORM_OK;
-    return fail<Message::config_gpu_variant>(plan->variant);
+    return fail<Message::prepared_for_gpu>(plan->variant);
 }
 
 int run_here(const halnorm_prepared &p, const Plan &plan, const ForwardTensors &tensors) {

@@ -62,9 +62,6 @@ struct CallersText {
       "config.threads: was %d, should be 0 (all cores) or more")                                   \
     M(config_executor, HALNORM_ERROR_NULL,                                                         \
       "config.executor->parallel_for: was NULL, should be a function")                             \
-    M(config_gpu_variant, HALNORM_ERROR_UNSUPPORTED,                                               \
-      "variant %v: is for a GPU, should be a processor's, as should the tensors be on the CPU: "   \
-      "inference is prepared for that alone")                                                      \
                                                                                                    \
     M(activation_number, HALNORM_ERROR_PARAMETER, "config.activation: was %d, should be 0 to %d")  \
     M(activation_not_built, HALNORM_ERROR_UNSUPPORTED,                                             \
@@ -125,9 +122,9 @@ struct CallersText {
     M(workspace_null, HALNORM_ERROR_WORKSPACE, "%n: was NULL, should be %d bytes")                 \
     M(workspace_misaligned, HALNORM_ERROR_WORKSPACE, "%n: was not a multiple of %d bytes")         \
     M(workspace_too_small, HALNORM_ERROR_WORKSPACE, "%n_bytes: was %d, should be %d or more")      \
-                                                                                                   \
     M(workspace_too_large, HALNORM_ERROR_TOO_LARGE,                                                \
       "x: would need %d bytes of workspace, more than addresses reach")                            \
+                                                                                                   \
     M(bytes_null, HALNORM_ERROR_NULL, "bytes: was NULL, should point to a size_t")                 \
     M(elements_null, HALNORM_ERROR_NULL, "%n: was NULL, should point to the elements")             \
     M(values_null, HALNORM_ERROR_NULL, "%n: was NULL, should point to num_channels values")        \
@@ -143,6 +140,9 @@ struct CallersText {
     M(count_too_large, HALNORM_ERROR_TOO_LARGE,                                                    \
       "other_count: was %d, should be %d or less beside a count of %d")                            \
                                                                                                    \
+    M(prepared_for_gpu, HALNORM_ERROR_UNSUPPORTED,                                                 \
+      "variant %v: is for a GPU, should be a processor's, as should the tensors be on the CPU: "   \
+      "inference is prepared for that alone")                                                      \
     M(prepared_null, HALNORM_ERROR_NULL,                                                           \
       "prepared: was NULL, should come from halnorm_prepare_inference")                            \
     M(prepared_pointer_null, HALNORM_ERROR_NULL,                                                   \

@@ -39,7 +39,7 @@ Stores possible_stores(const Plan &plan, const Operands &operands) {
             return Stores::ordinary;
     }
     const Region &r = plan.apply;
-    const int64_t element = static_cast<int64_t>(plan.element()), line = cache_line / element;
+    const int64_t element = static_cast<int64_t>(plan.element());
     if (r.layout == kernel_nchw) {
         const int64_t apart = operands.cut != nullptr ? apart_bytes_reduced : apart_bytes;
         return r.s.extent * element >= (together(r) ? cache_line : apart) ? Stores::by_line :
@@ -56,7 +56,7 @@ Stores possible_stores(const Plan &plan, const Operands &operands) {
     const bool aligned =
         reinterpret_cast<uintptr_t>(data) % static_cast<uintptr_t>(alignment) == 0 &&
         is_aligned(r.n) && is_aligned(r.s);
-    return aligned && r.c.extent % line == 0 ? Stores::by_row : Stores::ordinary;
+    return aligned && r.c.extent * element % cache_line == 0 ? Stores::by_row : Stores::ordinary;
 }
 
 }  // namespace

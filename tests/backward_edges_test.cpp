@@ -260,8 +260,6 @@ TEST_P(EdgesBackward, small_and_large_gamma_from_y) {
     });
 }
 
-// In batch mode a NaN or an infinity in dy reaches all dx of its channel and its sums; one in x
-// (whose statistics then are NaN) likewise. With moving statistics dx is touched where it is.
 // Where x need not be recovered from y: dx is g, or there is nothing.
 TEST_P(EdgesBackward, zero_gamma_from_y_where_it_does_not_matter) {
     for_each_setting([](BackwardCase k) {
@@ -282,6 +280,8 @@ TEST_P(EdgesBackward, zero_gamma_from_y_where_it_does_not_matter) {
     });
 }
 
+// In batch mode a NaN or an infinity in dy reaches all dx of its channel and its sums; one in x
+// (whose statistics then are NaN) likewise. With moving statistics dx is touched where it is.
 TEST_P(EdgesBackward, special_values_in_dy_stay_in_their_channel) {
     for_each_shape([](BackwardCase k) {
         for (bool batch : {true, false}) {

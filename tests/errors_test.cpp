@@ -73,7 +73,7 @@ TEST(Errors, keep_what_the_caller_called_a_variant) {
     EXPECT_EQ(halnorm_last_error(), message) << "asked for again";
 }
 
-// Under a control word that flushes results which are subnormal, and not what is read.
+// Under a control word that flushes results which are subnormal (FTZ), and not what is read (DAZ).
 TEST(Errors, say_subnormal_numbers) {
     halnorm_config config = halnorm_default_config(1);
     config.epsilon = -5e-324;

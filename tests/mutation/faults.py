@@ -125,6 +125,8 @@ FAULTS = [
           "", ERRORS),
     Fault("infinite_inverse_of_alpha_from_y", "runtime/backward_pass.cpp",
           "!(alpha > 0 && 1 / alpha <= largest(plan.dtype))", "!(alpha > 0)", ERRORS),
+    Fault("negative_alpha_from_y", "runtime/backward_pass.cpp",
+          "!(alpha > 0 && 1 / alpha", "!(1 / alpha", ERRORS),
     Fault("message_without_its_last_value", "runtime/status.cpp",
           "i < (code >> 8 & 7);", "i + 1 < (code >> 8 & 7);", ERRORS),
     Fault("callers_text_not_kept", "runtime/status.cpp",

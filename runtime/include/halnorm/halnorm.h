@@ -210,10 +210,10 @@ halnorm_config halnorm_default_config(int64_t num_channels);
  * itself (same data and strides): in place. Any other overlap of an output with another argument is
  * an error. A tensor counts as all of the memory from its first to its last element, its gaps
  * included. gamma, beta, moving_mean, moving_variance: num_channels values of x's dtype. gamma NULL
- * acts as 1, beta NULL as 0. All arrays of a call lie on x's device, those of doubles too.
- * workspace: at least as many bytes as the pipeline's
- * ..._workspace function says for the same config and x, aligned to HALNORM_WORKSPACE_ALIGNMENT, on
- * x's device, not shared with a concurrent call. May be NULL where that is 0.
+ * acts as 1, beta NULL as 0. workspace: at least as many bytes as the pipeline's ..._workspace
+ * function says for the same config and x, aligned to HALNORM_WORKSPACE_ALIGNMENT, not shared with
+ * a concurrent call. May be NULL where that is 0. All arrays of a call lie on x's device, the
+ * workspace and those of doubles too.
  */
 #define HALNORM_WORKSPACE_ALIGNMENT 64
 
@@ -401,9 +401,10 @@ typedef struct halnorm_variant_info {
  * platform runs. */
 int32_t halnorm_variant_count(void);
 
-/* index in [0, halnorm_variant_count()), else HALNORM_ERROR_PARAMETER. Where HALNORM_VARIANT of the
- * environment names none that this machine runs, which no call without config.variant survives,
- * HALNORM_ERROR_VARIANT_UNKNOWN or _UNSUPPORTED for any index. */
+/* index in [0, halnorm_variant_count()), else HALNORM_ERROR_PARAMETER.
+ * HALNORM_ERROR_VARIANT_UNKNOWN or _UNSUPPORTED for any index where HALNORM_VARIANT of the
+ * environment names none that this machine runs, as from every call on the CPU without
+ * config.variant. */
 halnorm_status halnorm_variant_get(int32_t index, halnorm_variant_info *info);
 
 /* Makes the variants for GPUs (cuda, opencl) available. They are large (about 1 MB), and a program
